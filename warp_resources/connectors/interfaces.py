@@ -1,0 +1,344 @@
+"""What a connector promises: the protocols that every source and destination implements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+from pydantic import BaseModel
+
+from warp_resources.model.batches import (
+    Changes,
+    Chunk,
+    ConformedBatch,
+    ErrorEntry,
+    TableBatch,
+    WriteReceipt,
+)
+from warp_resources.model.capabilities import Capabilities, SourceCapabilities
+from warp_resources.model.positions import (
+    ChunkBasis,
+    GenerationState,
+    Holder,
+    KeyRange,
+    Lease,
+    Position,
+    SliceState,
+    StreamCommit,
+    StreamState,
+    TableState,
+)
+from warp_resources.model.tables import TableId, TableSchema
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTable:
+    """A table that the source has: its size is an estimate."""
+
+    name: str
+    row_estimate: int
+    byte_estimate: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceScope:
+    """The part of a source that one schema reads.
+
+    ``database`` is the source's database or schema. ``include`` and ``exclude`` are shell globs over
+    table names, an empty ``include`` meaning all; ``exclude`` wins.
+    """
+
+    schema: str
+    database: str
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLimits:
+    """``max_rows`` None means no bound but ``max_bytes``, which is of source bytes."""
+
+    max_rows: int | None
+    max_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedRange:
+    """Rows of a batch table by marker column, ``since`` <= value < ``until``; None is open.
+
+    ``unmarked``: rows whose marker is null, missing or not a time are included.
+    """
+
+    column: str
+    since: datetime | None
+    until: datetime | None
+    unmarked: bool = True
+
+
+class ChangeStream(Protocol):
+    """An open place in a source's log. Used by one thread at a time."""
+
+    def next(self, limits: ReadLimits, wait: timedelta) -> Changes | None:
+        """The next cut, at once if anything is there, else after at most ``wait``.
+
+        A cut ends at a source transaction's end where ``max_bytes`` allows. A cut without rows
+        carries a position that moved. None: nothing moved.
+
+        Raises:
+            TransientError: open the stream again at the last committed position.
+            HistoryLost: the source no longer has what follows the position.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Where rows and changes come from. One instance serves one process; connects lazily."""
+
+    capabilities: ClassVar[SourceCapabilities]
+    Options: ClassVar[type[BaseModel]]
+
+    def __init__(self, options: Any) -> None: ...
+
+    def check(self, scope: SourceScope, *, log: bool) -> None:
+        """Reach the server and prove what the mode needs (``log``: a change stream) and its grants.
+
+        Raises:
+            OperatorError: with the remedy (replica set, grant, nearest database name).
+            TransientError: the server does not answer within its connection timeout.
+        """
+        ...
+
+    def tables(self, scope: SourceScope) -> list[SourceTable]:
+        """The tables of the scope, in name order."""
+        ...
+
+    def now(self) -> datetime:
+        """The source's clock, in UTC."""
+        ...
+
+    def log_end(self, scope: SourceScope) -> Position:
+        """The end of the log now: a stream opened there misses nothing that commits later."""
+        ...
+
+    def is_reached(self, position: Position, target: Position) -> bool:
+        """Whether a stream at ``position`` has delivered everything up to ``target``."""
+        ...
+
+    def stream(self, scope: SourceScope, after: Position) -> ChangeStream:
+        """Everything that committed after the position, in commit order."""
+        ...
+
+    def plan(self, scope: SourceScope, table: str, slice_count: int) -> list[KeyRange]:
+        """At most ``slice_count`` ranges that together hold every possible key, even in size."""
+        ...
+
+    def read_chunk(
+        self,
+        scope: SourceScope,
+        table: str,
+        key_range: KeyRange,
+        resume: str | None,
+        limits: ReadLimits,
+        not_before: Position | None,
+    ) -> Chunk:
+        """The next rows of a slice in key order, from ``resume`` (a bound; None: the slice's start).
+
+        Reads majority-committed data no older than ``not_before``. A row at the resume bound may be
+        delivered again. A table that does not exist is an empty, last chunk.
+        """
+        ...
+
+    def read_marked(
+        self, scope: SourceScope, table: str, marked: MarkedRange, limits: ReadLimits
+    ) -> Iterator[TableBatch]:
+        """The rows of a range of the marker column, in batches within the limits, in any order.
+
+        A row that changes while being read is delivered in at least one of its states.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+@runtime_checkable
+class Destination(Protocol):
+    """Where rows land, with the metadata of SPEC 4. Used by one thread at a time.
+
+    A batch commits as one unit or not at all. Every method may raise ``TransientError`` (nothing is
+    committed, call again) or ``OperatorError`` (calling again cannot help).
+    """
+
+    capabilities: ClassVar[Capabilities]
+    Options: ClassVar[type[BaseModel]]
+
+    def __init__(self, options: Any) -> None: ...
+
+    def check(self) -> None:
+        """Reach the server and prove the grants that writing needs; changes nothing."""
+        ...
+
+    def prepare(self) -> None:
+        """Create or migrate ``cartridge_warp_metadata``. Safe to repeat, also at the same time.
+
+        Raises:
+            OperatorError: the metadata schema is of a later version, or not ours.
+        """
+        ...
+
+    def table_schemas(self, schema: str) -> dict[str, TableSchema]:
+        """The latest registered schema of each table, by source table name; empty before prepare."""
+        ...
+
+    def stream_state(self, schema: str) -> StreamState | None:
+        """The stream row, None where the schema never streamed; also before prepare."""
+        ...
+
+    def table_states(self, schema: str) -> dict[str, TableState]:
+        """The tables' own rows, by source table name."""
+        ...
+
+    def start_stream(self, schema: str, position: Position, lost: Sequence[TableId] = ()) -> StreamState:
+        """Put the stream at a new start with a new epoch; the ``lost`` tables must be read again.
+
+        In one transaction: the row is made or moved, its epoch and sequence are raised, the tables of
+        ``lost`` are covered from here, not loaded, and their open generations are closed as abandoned.
+        """
+        ...
+
+    def seize_stream(self, schema: str) -> StreamState:
+        """Raise the epoch of the stream row, so that no earlier writer can commit."""
+        ...
+
+    def admit(self, commit: StreamCommit, tables: Sequence[TableId], dismissed: Sequence[TableId]) -> int:
+        """Under a stream's fence: cover ``tables`` from the committed position on, uncover ``dismissed``.
+
+        Args:
+            commit: a ``StreamCommit`` with the position unchanged.
+
+        Returns:
+            The stream row's new sequence.
+        """
+        ...
+
+    def seize_table(self, table: TableId, mode: str) -> TableState:
+        """Raise the epoch of a table's row, making it where missing, for a ``batch`` writer.
+
+        A new row's sequence starts above ``max(_warp_sequence)`` of the stored table, if that exists.
+        """
+        ...
+
+    def mark_loaded(self, table: TableId) -> None:
+        """Record that the table needs no first load (``full_load_enabled: false``)."""
+        ...
+
+    def table_plan(self, table: TableId) -> list[KeyRange]:
+        """The stored key ranges of the table, in order; empty where there is no plan yet."""
+        ...
+
+    def save_plan(self, table: TableId, ranges: Sequence[KeyRange]) -> list[KeyRange]:
+        """Store a plan, unless another process was first or it has the same count; the one that counts."""
+        ...
+
+    def open_generation(self, table: TableId, generation: str, slices: Sequence[str] | None = None) -> GenerationState:
+        """Open a reading over the stored plan, or take up the open one of that name.
+
+        From its commit on, every delete of a key of the table leaves a tombstone. ``slices`` None
+        means all of the plan, which makes it whole. Slices are named ``slice-00``, ``slice-01``, ...
+        """
+        ...
+
+    def generations(self, schema: str) -> list[GenerationState]:
+        """The open generations of a schema's tables, oldest first."""
+        ...
+
+    def seize_slice(self, table: TableId, generation: str, slice_name: str) -> tuple[int, SliceState]:
+        """Raise the epoch of a slice's marker row; the new epoch and how far the slice has come."""
+        ...
+
+    def chunk_basis(self, table: TableId) -> ChunkBasis:
+        """The table's committed sequence and its stream's committed position, read as one."""
+        ...
+
+    def close_generation(self, table: TableId, generation: str, run_id: str) -> int:
+        """End a generation all of whose slices are done; remove what it proved stale.
+
+        If it is whole, rows whose sequence is not above ``first_sequence`` are deleted through
+        ``deletion_log``, but for keys quarantined since; the table is loaded; a batch table's marker
+        becomes the largest ``high`` of its slices. Tombstones go with the last open generation.
+
+        Returns:
+            The rows removed.
+        """
+        ...
+
+    def abandon_generation(self, table: TableId, generation: str, reason: str) -> None:
+        """Close a generation without removing anything, with an ``error_log`` row."""
+        ...
+
+    def write(self, batch: ConformedBatch) -> WriteReceipt:
+        """Commit DDL, rows, deletes, dead letters, deletion log and marker as one unit.
+
+        Raises:
+            FencedOut: the commit's fence does not hold; nothing is committed.
+            SchemaMoved: a table's version is not ``based_on``; nothing is committed.
+        """
+        ...
+
+    def record_run(
+        self,
+        run_id: str,
+        table: TableId,
+        mode: str,
+        status: str,
+        error: str | None = None,
+        start: Position | None = None,
+        end: Position | None = None,
+    ) -> None:
+        """Open, finish or fail a row of ``sync_runs``; ``write`` keeps its counts by run and table."""
+        ...
+
+    def record_errors(self, errors: Sequence[ErrorEntry], run_id: str) -> None:
+        """Append ``ErrorEntry`` values to ``error_log`` outside any batch."""
+        ...
+
+    def row_count(self, table: TableId) -> int:
+        """Rows that the destination has of a table; 0 where it does not exist."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@runtime_checkable
+class StateStore(Protocol):
+    """Leases and mandates, by the store's own clock. Each call is its own small transaction."""
+
+    def take_lease(self, name: str, holder: Holder, ttl: timedelta) -> Lease:
+        """Take a lease that is free, expired, or held by a process of this host that is dead.
+
+        Raises:
+            LeaseHeld: with the holder in its facts.
+        """
+        ...
+
+    def renew_leases(self, leases: Sequence[Lease], ttl: timedelta) -> list[Lease]:
+        """Renew those that are still ours and return them."""
+        ...
+
+    def release_lease(self, lease: Lease) -> None: ...
+
+    def lease_holder(self, name: str) -> Holder | None:
+        """Who holds a lease that has not expired."""
+        ...
+
+    def set_mandate(self, schema: str, ttl: timedelta) -> None:
+        """Allow (or with a zero ``ttl`` forbid) the drainer of a schema to run on."""
+        ...
+
+    def has_mandate(self, schema: str) -> bool: ...
+
+    def close(self) -> None: ...

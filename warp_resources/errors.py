@@ -1,0 +1,59 @@
+"""The causes of failure that an operator can act on, one class each."""
+
+from __future__ import annotations
+
+
+class WarpError(Exception):
+    """A failure that says what happened, what to do and where.
+
+    Args:
+        message: what happened, one sentence without a full stop.
+        remedy: what to do next, an imperative sentence.
+        facts: identifiers, counts and positions; never cell values or credentials.
+    """
+
+    def __init__(self, message: str, *, remedy: str | None = None, **facts: object) -> None:
+        self.message = message
+        self.remedy = remedy
+        self.facts = facts
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        parts = [self.message if self.message.endswith(".") else f"{self.message}."]
+        if self.remedy:
+            parts.append(self.remedy if self.remedy.endswith(".") else f"{self.remedy}.")
+        if self.facts:
+            parts.append("[" + ", ".join(f"{name}={value}" for name, value in self.facts.items()) + "]")
+        return " ".join(parts)
+
+
+class ConfigurationError(WarpError):
+    """The configuration or the command line is wrong; exit code 2."""
+
+
+class TransientError(WarpError):
+    """Nothing is committed and the same call may succeed later; retried with backoff."""
+
+
+class OperatorError(WarpError):
+    """Trying again cannot help; the table or schema stops and shows the remedy."""
+
+
+class HistoryLost(OperatorError):
+    """The source no longer has the changes that follow the committed position."""
+
+
+class LeaseHeld(OperatorError):
+    """Another live process holds the lease; ``facts['holder']`` says who."""
+
+
+class FencedOut(OperatorError):
+    """Another writer has taken over since this batch was built; nothing of it was committed."""
+
+
+class SchemaMoved(TransientError):
+    """Another writer changed the table's schema since this batch was conformed; conform again."""
+
+
+class OversizedChange(OperatorError):
+    """One change is larger than the source can deliver."""

@@ -1,0 +1,154 @@
+"""Places in a source, the markers that make them durable, and the fences that guard a commit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from warp_resources.model.tables import TableId
+
+Position: TypeAlias = dict[str, object]
+"""A place in a source's log or marker column: JSON, opaque to all but the source that made it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamCommit:
+    """Moves a schema's stream row to ``position``.
+
+    Holds only where the row still has this ``epoch`` and ``sequence``; else ``FencedOut``.
+    """
+
+    schema: str
+    epoch: int
+    sequence: int
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkCommit:
+    """Moves one slice of a generation to ``resume`` (None: not begun) or closes it.
+
+    ``basis`` is the table's sequence noted before the chunk was read: rows and tombstones with a
+    later one are newer than the chunk. ``high`` is the largest marker value seen in the slice.
+    Holds only where the slice's marker row still has ``epoch``.
+    """
+
+    table: TableId
+    generation: str
+    slice: str
+    epoch: int
+    basis: int
+    resume: str | None
+    is_done: bool
+    high: Position | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchCommit:
+    """Writes rows of a batch table and, unless ``position`` is None, moves its marker.
+
+    Rows that already have these very values are left as they are (their sequence too).
+    Holds only where the table's row still has ``epoch``.
+    """
+
+    table: TableId
+    epoch: int
+    position: Position | None
+
+
+Commit: TypeAlias = StreamCommit | ChunkCommit | BatchCommit
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """A schema's stream row: where it is, its commit number and the epoch of its writer."""
+
+    position: Position
+    sequence: int
+    epoch: int
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TableState:
+    """A table's row in ``sync_markers``.
+
+    ``covered_from``: the stream has been complete for this table since that position (stream mode).
+    ``is_loaded``: a first load has been completed since then. ``position``: the batch marker.
+    """
+
+    table: TableId
+    mode: str
+    sequence: int
+    epoch: int
+    schema_version: int
+    is_loaded: bool
+    covered_from: Position | None = None
+    position: Position | None = None
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRange:
+    """A half-open range of keys in the source's own order; None is open. Bounds are source text."""
+
+    lower: str | None = None
+    upper: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SliceState:
+    """One slice of a generation: its key range, and how far its reading has come."""
+
+    generation: str
+    name: str
+    range: KeyRange
+    resume: str | None
+    is_done: bool
+    high: Position | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationState:
+    """A reading of a whole table (or some of its slices) that may span processes and crashes.
+
+    ``first_sequence``: the table's sequence when it opened; rows not above it when all slices
+    are done are stale, if ``is_whole``. ``slices`` are in plan order.
+    """
+
+    table: TableId
+    generation: str
+    first_sequence: int
+    is_whole: bool
+    slices: tuple[SliceState, ...]
+
+    @property
+    def is_read(self) -> bool:
+        return all(part.is_done for part in self.slices)
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkBasis:
+    """What a chunk notes before it reads: see ``ChunkCommit.basis`` and ``Source.read_chunk``."""
+
+    sequence: int
+    stream_position: Position | None
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The process that holds a lease; ``started`` tells it from a later one with the same pid."""
+
+    host: str
+    pid: int
+    started: float
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A lease that was taken: its name and the token that renews it."""
+
+    name: str
+    token: str

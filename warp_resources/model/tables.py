@@ -1,0 +1,122 @@
+"""Tables, their column types and their schemas, as every layer names them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TableId:
+    """A table: the configured schema and the source's table name, unquoted, case kept."""
+
+    schema: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+
+class Kind(StrEnum):
+    """The logical kinds of a column and, in brackets, the Arrow type that carries each.
+
+    Text, JSON and numeric all travel as ``string``: JSON as JSON text, numeric as a decimal
+    literal that keeps its scale (``1.10``, ``1E+30``, ``NaN``, ``Infinity``), so no digit is lost.
+    """
+
+    BOOL = "bool"  # [bool]
+    INT16 = "int16"  # [int16]
+    INT32 = "int32"  # [int32]
+    INT64 = "int64"  # [int64]
+    FLOAT32 = "float32"  # [float]
+    DOUBLE = "double"  # [double]
+    NUMERIC = "numeric"  # [string]
+    TEXT = "text"  # [string]
+    BINARY = "binary"  # [binary]
+    UUID = "uuid"  # [fixed_size_binary(16)]
+    TIMESTAMP_TZ = "timestamp_tz"  # [timestamp(unit, UTC)]
+    TIMESTAMP = "timestamp"  # [timestamp(unit)]
+    DATE = "date"  # [date32]
+    TIME = "time"  # [time64(us)]
+    JSON = "json"  # [string]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnType:
+    """A logical type with the bounds that are proved of its values.
+
+    ``exact``: of an integer type, every value so far is exact in a double.
+    ``unit``: of timestamps, ``ms`` or ``us``: the precision of their canonical text.
+    ``precision`` and ``scale``: of NUMERIC, declared limits; none means unbounded.
+    """
+
+    kind: Kind
+    exact: bool = False
+    unit: str | None = None
+    precision: int | None = None
+    scale: int | None = None
+
+    def __str__(self) -> str:
+        if self.kind is Kind.NUMERIC and self.precision is not None:
+            return f"numeric({self.precision},{self.scale or 0})"
+        return str(self.kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: the source's field name, the name it is stored under, its type.
+
+    ``family``: of a key column, which keys it holds so far (see ``arrow.keys``); else empty.
+    """
+
+    name: str
+    stored: str
+    type: ColumnType
+    family: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TableSchema:
+    """What the destination's table looks like, by version; version 0 is a table not yet made.
+
+    ``stored_schema`` and ``stored_table`` are the destination's names; ``key`` lists the source
+    names of the key columns, each of which is in ``columns``.
+    """
+
+    table: TableId
+    stored_schema: str
+    stored_table: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    version: int = 0
+
+    def column(self, name: str) -> Column | None:
+        """The column of a source field, if the table has one."""
+        return next((column for column in self.columns if column.name == name), None)
+
+    @property
+    def key_columns(self) -> tuple[Column, ...]:
+        return tuple(column for column in self.columns if column.name in self.key)
+
+    def with_columns(self, columns: tuple[Column, ...]) -> TableSchema:
+        return replace(self, columns=columns)
+
+
+class ChangeKind(StrEnum):
+    """What a schema change does to the destination's table."""
+
+    CREATE_TABLE = "create_table"
+    ADD_COLUMN = "add_column"
+    ALTER_TYPE = "alter_type"
+    KEY_TO_JSON = "key_to_json"
+    BOUNDS = "bounds"  # recorded only: the stored type stays, what is proved of it changed
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaChange:
+    """One step from a table's version to the next; ``before`` is None for what is new."""
+
+    kind: ChangeKind
+    after: Column | None = None
+    before: Column | None = None
+    reason: str = ""
