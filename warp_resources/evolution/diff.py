@@ -1,0 +1,71 @@
+"""Sets what a batch brings beside what the table has, column by column, with the bounds of its values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import pyarrow.compute as pc
+
+from warp_resources.arrow.canonical import canonical_text
+from warp_resources.arrow.lattice import FLOATS, INTEGERS, TEXT, TIMESTAMPS, is_exact
+from warp_resources.arrow.limits import outside_range
+from warp_resources.arrow.numbers import integers_are_exact
+from warp_resources.model.batches import RawColumn, Variant
+from warp_resources.model.capabilities import Capabilities
+from warp_resources.model.tables import Column, ColumnType, TableSchema
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnDiff:
+    """A field of a batch: its column, None where it is new, and its variants that hold any value."""
+
+    name: str
+    known: Column | None
+    variants: tuple[Variant, ...]
+
+
+def diff(known: TableSchema, columns: Iterable[RawColumn], capabilities: Capabilities) -> tuple[ColumnDiff, ...]:
+    """Each incoming column beside the known one of its name.
+
+    Timestamps that the destination cannot hold become a text variant of their own.
+    """
+    by_name = {column.name: column for column in known.columns}
+    return tuple(_diff_column(by_name.get(raw.name), raw, capabilities) for raw in columns)
+
+
+def _diff_column(known: Column | None, raw: RawColumn, capabilities: Capabilities) -> ColumnDiff:
+    stored = [part for variant in live_variants(raw, known) for part in _storable(variant, capabilities)]
+    return ColumnDiff(raw.name, known, tuple(stored))
+
+
+def live_variants(raw: RawColumn, known: Column | None) -> tuple[Variant, ...]:
+    """The variants that hold any value, with ``exact`` proved of integers where the known column leaves it open."""
+    return tuple(_bounded(variant, known) for variant in raw.variants if _has_values(variant))
+
+
+def _bounded(variant: Variant, known: Column | None) -> Variant:
+    if variant.type.kind not in INTEGERS:
+        return variant
+    exact = is_exact(ColumnType(variant.type.kind)) or (_may_be_exact(known) and integers_are_exact(variant.values))
+    return variant if variant.type.exact == exact else replace(variant, type=replace(variant.type, exact=exact))
+
+
+def _may_be_exact(known: Column | None) -> bool:
+    return known is None or known.type.kind in FLOATS or is_exact(known.type)
+
+
+def _has_values(variant: Variant) -> bool:
+    return bool(variant.values.null_count < len(variant.values))
+
+
+def _storable(variant: Variant, capabilities: Capabilities) -> list[Variant]:
+    if variant.type.kind not in TIMESTAMPS:
+        return [variant]
+    outside = outside_range(variant.values, capabilities.timestamp_range)
+    if not outside.true_count:
+        return [variant]
+    spelled = pc.if_else(outside, canonical_text(variant.values, variant.type), None)
+    rest = replace(variant, values=pc.if_else(outside, None, variant.values))
+    parts = [Variant(TEXT, spelled), rest]
+    return [part for part in parts if _has_values(part)]

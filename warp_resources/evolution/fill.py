@@ -1,0 +1,67 @@
+"""Fills a column with a batch's values in the type that was decided, setting aside what has no place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from warp_resources.arrow.cleaning import clean_json, clean_text
+from warp_resources.arrow.coerce import coerce
+from warp_resources.arrow.lattice import Fit, fit
+from warp_resources.arrow.limits import too_many_digits
+from warp_resources.arrow.rows import first_valid
+from warp_resources.arrow.types import arrow_type
+from warp_resources.evolution.losses import (
+    CHARACTER_REMOVED,
+    CONVERSION,
+    DRASTIC_CHANGE,
+    NEGATIVE_ZERO,
+    TOO_MANY_DIGITS,
+    Loss,
+    found,
+)
+from warp_resources.evolution.policy import Decision
+from warp_resources.model.capabilities import Capabilities
+from warp_resources.model.tables import ColumnType, Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A column's values as the destination stores them, and what was lost on the way."""
+
+    values: pa.Array
+    losses: tuple[Loss, ...]
+
+
+def fill(decision: Decision, target: ColumnType, length: int, capabilities: Capabilities) -> Filled:
+    """The values of all variants of a column as ``target``; null where a row has none or lost it.
+
+    One variant that already has the type passes through without a copy.
+    """
+    parts: list[pa.Array] = []
+    losses: list[Loss] = []
+    for variant in decision.variants:
+        if fit(target, variant.type) is Fit.DRASTIC:
+            losses.append(Loss(DRASTIC_CHANGE, variant.values.is_valid(), decision.name))
+            continue
+        coerced = coerce(variant.values, variant.type, target)
+        parts.append(coerced.values)
+        losses.append(Loss(CONVERSION, coerced.rejected, decision.name))
+        losses.append(Loss(NEGATIVE_ZERO, coerced.altered, decision.name))
+    values = first_valid(parts) if parts else pa.nulls(length, arrow_type(target))
+    stored = _storable(values, target, decision.name, capabilities)
+    return Filled(stored.values, (*found(losses), *stored.losses))
+
+
+def _storable(values: pa.Array, target: ColumnType, name: str, capabilities: Capabilities) -> Filled:
+    if target.kind is Kind.NUMERIC:
+        excess = too_many_digits(values, capabilities.numeric_digits)
+        kept = pc.if_else(excess, None, values) if excess.true_count else values
+        return Filled(kept, found([Loss(TOO_MANY_DIGITS, excess, name)]))
+    if target.kind not in (Kind.TEXT, Kind.JSON):
+        return Filled(values, ())
+    clean = clean_text if target.kind is Kind.TEXT else clean_json
+    cleaned = clean(values, capabilities.refused_text)
+    return Filled(cleaned.values, found([Loss(CHARACTER_REMOVED, cleaned.changed, name)]))

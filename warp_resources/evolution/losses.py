@@ -1,0 +1,98 @@
+"""Accounts for what could not be stored as it was: a dead letter and an error entry for each value or row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from warp_resources.arrow.rows import row_numbers
+from warp_resources.model.batches import DeadLetter, ErrorEntry, Flaw, Original
+from warp_resources.model.tables import TableId
+
+UPSERT = "upsert"
+
+DRASTIC_CHANGE = "drastic_change"
+CONVERSION = "conversion"
+CHARACTER_REMOVED = "character_removed"
+NEGATIVE_ZERO = "negative_zero"
+TOO_MANY_DIGITS = "too_many_digits"
+KEY_MISSING = "key_missing"
+KEY_TOO_LONG = "key_too_long"
+KEY_UNSTORABLE = "key_unstorable"
+KEY_REPEATED = "key_repeated"
+
+_MESSAGES = {
+    DRASTIC_CHANGE: "An object or array came for a scalar column",
+    CONVERSION: "The value does not fit the type of its column",
+    CHARACTER_REMOVED: "The value has a character that the destination cannot store",
+    NEGATIVE_ZERO: "The column's type has no negative zero",
+    TOO_MANY_DIGITS: "The number has more digits than the destination can store",
+    KEY_MISSING: "The row has no key",
+    KEY_TOO_LONG: "The row's key is longer than the destination can index",
+    KEY_UNSTORABLE: "The row's key has a value that the destination cannot store",
+    KEY_REPEATED: "The row's key equals another's in the destination's type",
+}
+_ACTIONS = {CHARACTER_REMOVED: "character removed", NEGATIVE_ZERO: "stored as 0"}
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """The rows (a mask) whose value in ``column``, or that whole, could not be stored as they were."""
+
+    reason: str
+    rows: pa.Array
+    column: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a loss leaves behind: the original to replay, and the entry that says so."""
+
+    letter: DeadLetter
+    entry: ErrorEntry
+
+
+def found(losses: Iterable[Loss]) -> tuple[Loss, ...]:
+    """The losses that concern any row."""
+    return tuple(loss for loss in losses if loss.rows.true_count)
+
+
+def account_losses(
+    table: TableId, losses: Iterable[Loss], original: Callable[[int], Original], key_texts: Callable[[], pa.Array]
+) -> Iterator[Account]:
+    """An account of each value and row lost; ``key_texts`` is asked for only if there is any."""
+    for loss in losses:
+        keys = key_texts()
+        for row in row_numbers(loss.rows):
+            yield _account(table, original(row), loss.reason, loss.column, keys[row].as_py())
+
+
+def account_flaws(table: TableId, flaws: Iterable[Flaw]) -> Iterator[Account]:
+    """An account of each flaw that the source's decoder found."""
+    for flaw in flaws:
+        yield _account(table, flaw.original, flaw.reason, flaw.column, flaw.key_text)
+
+
+def _account(table: TableId, original: Original, reason: str, column: str | None, key_text: str | None) -> Account:
+    fallback = "The source's record could not be carried over unchanged"
+    letter = DeadLetter(
+        table=table,
+        primary_key=original.primary_key,
+        operation=UPSERT,
+        reason=reason,
+        column=column,
+        record=original.record,
+        encoding=original.encoding,
+        key_text=key_text,
+    )
+    entry = ErrorEntry(
+        table=table,
+        error_type=reason,
+        message=_MESSAGES.get(reason, fallback),
+        action=_ACTIONS.get(reason, "row set aside" if column is None else "value set aside"),
+        column=column,
+        primary_key=original.primary_key,
+    )
+    return Account(letter, entry)

@@ -1,0 +1,100 @@
+"""Decides what type each column of a batch must have from here on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+
+import pyarrow as pa
+
+from warp_resources.arrow.coerce import coerce
+from warp_resources.arrow.lattice import TEXT, TIMESTAMPS, Fit, fit, join
+from warp_resources.arrow.limits import outside_range, too_many_digits
+from warp_resources.arrow.numbers import integers_are_exact
+from warp_resources.evolution.diff import ColumnDiff
+from warp_resources.model.batches import Variant
+from warp_resources.model.capabilities import Capabilities
+from warp_resources.model.tables import Column, ColumnType, Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What becomes of one column of a batch.
+
+    ``type`` is None where the field has no column yet and brings no value to make one for.
+    ``family`` is of key columns. ``converted`` names the types whose values were read as another
+    type (E3), and ``reason`` says why the type changes.
+    """
+
+    name: str
+    known: Column | None
+    type: ColumnType | None
+    variants: tuple[Variant, ...]
+    family: str = ""
+    reason: str = ""
+    converted: tuple[ColumnType, ...] = ()
+
+
+def decide(column: ColumnDiff, capabilities: Capabilities) -> Decision:
+    """The type of one column after the batch.
+
+    A new column is the join of its variants. An established one widens where the lattice can; it
+    takes unlike scalars only if each of them fits, else it becomes text. An object or array never
+    changes an established scalar column.
+    """
+    established = None if column.known is None else column.known.type
+    undecided = Decision(column.name, column.known, established, column.variants)
+    if not column.variants:
+        return undecided
+    if established is None:
+        met = reduce(join, (variant.type for variant in column.variants))
+        return replace(undecided, type=met, reason="new field")
+    return _established(undecided, established, capabilities)
+
+
+def _established(undecided: Decision, established: ColumnType, capabilities: Capabilities) -> Decision:
+    scalars = [variant for variant in undecided.variants if fit(established, variant.type) is not Fit.DRASTIC]
+    target, unlike = _widened(established, scalars)
+    if not unlike:
+        return replace(undecided, type=target, reason=_reason(established, scalars))
+    reason = _reason(established, scalars)
+    taking = _taking(target, unlike, capabilities)
+    if taking is None:
+        return replace(undecided, type=TEXT, reason=reason)
+    return replace(undecided, type=taking, reason=reason, converted=tuple(variant.type for variant in unlike))
+
+
+def _widened(established: ColumnType, variants: Sequence[Variant]) -> tuple[ColumnType, list[Variant]]:
+    """The established type with the variants of its own sort, and the variants unlike it."""
+    target, unlike = established, []
+    for variant in variants:
+        if fit(established, variant.type) is Fit.CHECKED:
+            unlike.append(variant)
+        else:
+            target = join(target, variant.type)
+    return target, unlike
+
+
+def _taking(target: ColumnType, variants: Sequence[Variant], capabilities: Capabilities) -> ColumnType | None:
+    """The target with its bounds, once each value of the variants has proved to fit; None if one does not."""
+    for variant in variants:
+        coerced = coerce(variant.values, variant.type, target)
+        if coerced.rejected.true_count or not _is_storable(coerced.values, target, capabilities):
+            return None
+        if target.exact and not integers_are_exact(coerced.values):
+            target = replace(target, exact=False)
+    return target
+
+
+def _is_storable(values: pa.Array, target: ColumnType, capabilities: Capabilities) -> bool:
+    if target.kind in TIMESTAMPS:
+        return not outside_range(values, capabilities.timestamp_range).true_count
+    if target.kind is Kind.NUMERIC:
+        return not too_many_digits(values, capabilities.numeric_digits).true_count
+    return True
+
+
+def _reason(established: ColumnType, variants: Sequence[Variant]) -> str:
+    brought = sorted({str(variant.type) for variant in variants if fit(established, variant.type) is not Fit.EXACT})
+    return f"{established} meets {', '.join(brought)}" if brought else ""
