@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel
@@ -54,6 +55,12 @@ class SourceScope:
     database: str
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+
+    def covers(self, table: str) -> bool:
+        """Whether the scope names a table."""
+        if any(fnmatchcase(table, glob) for glob in self.exclude):
+            return False
+        return not self.include or any(fnmatchcase(table, glob) for glob in self.include)
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +315,10 @@ class Destination(Protocol):
 
     def row_count(self, table: TableId) -> int:
         """Rows that the destination has of a table; 0 where it does not exist."""
+        ...
+
+    def state_store(self) -> StateStore:
+        """The store of leases that goes with this destination, on a connection of its own."""
         ...
 
     def close(self) -> None: ...

@@ -1,1 +1,1 @@
-"""pipeline"""
+"""The line from a source to a destination: read, conform, write, acknowledge."""

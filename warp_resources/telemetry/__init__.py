@@ -1,1 +1,1 @@
-"""telemetry"""
+"""What the engine says of itself: logs and metrics."""

@@ -1,0 +1,428 @@
+"""Conforming a batch: every value exact or dead-lettered, whatever the order of arrival."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from warp_resources.arrow.canonical import canonical_text
+from warp_resources.arrow.coerce import coerce
+from warp_resources.arrow.keys import key_text
+from warp_resources.arrow.types import arrow_type
+from warp_resources.errors import OperatorError
+from warp_resources.model.batches import ConformedTable, Flaw, Original, RawColumn, TableBatch, Variant
+from warp_resources.model.capabilities import Capabilities
+from warp_resources.model.tables import ChangeKind, ColumnType, Kind, TableId, TableSchema
+from warp_resources.pipeline.conform import conform
+
+TARGET = Capabilities()
+TABLE = TableId("shop", "users")
+BOOL, INT32, INT64, DOUBLE, NUMERIC, TEXT, JSON, UUID, BINARY, DATE = map(
+    ColumnType,
+    (
+        Kind.BOOL,
+        Kind.INT32,
+        Kind.INT64,
+        Kind.DOUBLE,
+        Kind.NUMERIC,
+        Kind.TEXT,
+        Kind.JSON,
+        Kind.UUID,
+        Kind.BINARY,
+        Kind.DATE,
+    ),
+)
+MILLIS = ColumnType(Kind.TIMESTAMP_TZ, unit="ms")
+FAR = 2**63 - 1
+
+Value = tuple[ColumnType, Any]
+Document = dict[str, Value]
+
+
+def raw(name: str, values: Sequence[Value | None], family: str = "") -> RawColumn:
+    kinds = list(dict.fromkeys(value[0] for value in values if value is not None))
+    return RawColumn(
+        name,
+        tuple(
+            Variant(kind, pa.array([v[1] if v and v[0] == kind else None for v in values], arrow_type(kind)), family)
+            for kind in kinds
+        ),
+    )
+
+
+def batch_of(documents: Sequence[Document], deletes: Sequence[Document] = (), **more: Any) -> TableBatch:
+    names = list(dict.fromkeys(name for document in documents for name in document))
+    return TableBatch(
+        TABLE,
+        ("_id",),
+        tuple(raw(name, [document.get(name) for document in documents]) for name in names),
+        len(documents),
+        deletes=tuple(raw("_id", [document.get("_id") for document in deletes]) for _ in deletes[:1]),
+        delete_count=len(deletes),
+        original=lambda row: Original(repr(documents[row]), "extended_json", f"key {documents[row].get('_id')}"),
+        **more,
+    )
+
+
+def conformed(batch: TableBatch, known: TableSchema | None = None, target: Capabilities = TARGET) -> ConformedTable:
+    return conform(batch, known, stored_schema="shop", capabilities=target)
+
+
+def as_numbers(times: pa.Array) -> pa.Array:
+    """Times as numbers, since Python has no values for far years; anything else as it is."""
+    if pa.types.is_timestamp(times.type):
+        return times.view(pa.int64())
+    return times.view(pa.int32()) if pa.types.is_date32(times.type) else times
+
+
+@dataclass
+class Destination:
+    """A dictionary that performs schema changes as a database would."""
+
+    known: TableSchema | None = None
+    rows: dict[str, dict[str, Any]] = field(default_factory=dict)
+    letters: dict[tuple[str | None, str | None], str] = field(default_factory=dict)
+    error_count: int = 0
+
+    def write(self, table: ConformedTable) -> None:
+        assert table.based_on == (self.known.version if self.known else 0)
+        for change in table.changes:
+            if change.before is not None and change.after is not None:
+                values = [row.get(change.before.stored) for row in self.rows.values()]
+                array = pa.array(values, arrow_type(change.before.type))
+                if change.kind is ChangeKind.KEY_TO_JSON:
+                    moved = key_text(Variant(change.before.type, array, change.before.family))
+                else:
+                    coerced = coerce(array, change.before.type, change.after.type)
+                    assert not coerced.rejected.true_count
+                    moved = coerced.values
+                for row, value in zip(self.rows.values(), moved.to_pylist(), strict=True):
+                    row[change.after.stored] = value
+        self.known = table.schema
+        stored = {column.stored: column for column in table.schema.columns}
+        for name, column in zip(table.rows.schema.names, table.rows.columns, strict=True):
+            assert column.type == arrow_type(stored[name].type)
+        plain = [as_numbers(column) for column in table.rows.columns]
+        keys = table.row_keys().to_pylist()
+        assert len(keys) == len(set(keys)) == table.rows.num_rows
+        for number, key in enumerate(keys):
+            self.rows[key] = {
+                name: column[number].as_py() for name, column in zip(table.rows.schema.names, plain, strict=True)
+            }
+        for letter in table.dead_letters:
+            self.letters[letter.key_text, letter.column] = letter.record
+        self.error_count += len(table.errors)
+
+    def text(self, key: str, name: str) -> str | None:
+        assert self.known is not None
+        column = self.known.column(name)
+        assert column is not None
+        array = pa.array([self.rows[key].get(column.stored)], arrow_type(column.type))
+        return canonical_text(array, column.type)[0].as_py()
+
+
+def text_of(value: Value | None) -> str | None:
+    if value is None:
+        return None
+    return canonical_text(pa.array([value[1]], arrow_type(value[0])), value[0])[0].as_py()
+
+
+scalars: st.SearchStrategy[Value] = st.one_of(
+    st.tuples(st.just(BOOL), st.booleans()),
+    st.tuples(st.just(INT32), st.integers(-(2**31), 2**31 - 1)),
+    st.tuples(
+        st.just(INT64), st.integers(-(2**63), 2**63 - 1) | st.sampled_from([2**53 - 1, 2**53 + 1, 2**62, 10**18])
+    ),
+    st.tuples(
+        st.just(DOUBLE), (st.floats() | st.sampled_from([1e21, 1e-7, 3.0, 2.0**62])).filter(lambda v: str(v) != "-0.0")
+    ),
+    st.tuples(st.just(NUMERIC), st.sampled_from(["1.10", "1E+30", "0.00", "NaN", "1E-7", "1.0E-7", "3.0", "1E+6144"])),
+    st.tuples(
+        st.just(TEXT),
+        st.sampled_from(["", "1", "123", "0123", "true", "1.10", "NaN", "-0", "1e+21", "AP8=", "9007199254740993"])
+        | st.sampled_from(["1970-01-01T00:00:00.000Z", "2024-01-01", "+292278994-08-17T07:12:55.807Z"])
+        | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=5),
+    ),
+    st.tuples(st.just(UUID), st.binary(min_size=16, max_size=16)),
+    st.tuples(st.just(BINARY), st.binary(max_size=5)),
+    st.tuples(st.just(MILLIS), st.integers(-(2**63), 2**63 - 1) | st.sampled_from([0, FAR])),
+    st.tuples(st.just(DATE), st.integers(-800_000, 3_000_000)),
+)
+troubles: st.SearchStrategy[Value] = st.one_of(
+    scalars,
+    st.tuples(st.just(JSON), st.sampled_from(['{"a": 1}', "[]", '{"a": "x\\u0000"}', '["\\ud800"]'])),
+    st.tuples(st.just(TEXT), st.sampled_from(["a\0b", "\0"])),
+    st.tuples(st.sampled_from([DOUBLE]), st.just(-0.0)),
+    st.tuples(st.just(NUMERIC), st.sampled_from(["-0.00", "1E+200000"])),
+)
+
+
+def in_batches(documents: Sequence[Document], cuts: Sequence[bool]) -> list[list[Document]]:
+    batches: list[list[Document]] = [[]]
+    for document, cut in zip(documents, cuts, strict=True):
+        if cut:
+            batches.append([])
+        batches[-1].append(document)
+    return [batch for batch in batches if batch]
+
+
+@st.composite
+def arrivals(draw: st.DrawFn, values: st.SearchStrategy[Value]) -> list[list[Document]]:
+    """Documents in some order, cut into batches."""
+    drawn = draw(st.lists(st.none() | values, min_size=1, max_size=8))
+    documents = [{"_id": (INT64, number)} | ({"x": value} if value else {}) for number, value in enumerate(drawn)]
+    ordered = draw(st.permutations(documents))
+    return in_batches(ordered, draw(st.lists(st.booleans(), min_size=len(ordered), max_size=len(ordered))))
+
+
+# SPEC: E2, E3, E8
+@given(arrivals(scalars))
+@settings(max_examples=300, deadline=None)
+def test_scalars_read_the_same_in_any_order(batches: list[list[Document]]) -> None:
+    destination = Destination()
+    for documents in batches:
+        destination.write(conformed(batch_of(documents), destination.known))
+    assert not destination.letters
+    for document in (document for documents in batches for document in documents):
+        if "x" in document:
+            assert destination.text(str(document["_id"][1]), "x") == text_of(document["x"])
+
+
+# SPEC: E6, E8
+@given(arrivals(troubles))
+@settings(max_examples=300, deadline=None)
+def test_nothing_is_lost_in_silence(batches: list[list[Document]]) -> None:
+    destination = Destination()
+    for documents in batches:
+        destination.write(conformed(batch_of(documents), destination.known))
+    assert destination.known is not None
+    is_json = (column := destination.known.column("x")) is not None and column.type.kind is Kind.JSON
+    for document in (document for documents in batches for document in documents):
+        key = text_of(document["_id"]) or ""
+        if "x" not in document:
+            assert column is None or destination.text(key, "x") is None
+        elif (key, "x") in destination.letters:
+            assert destination.letters[key, "x"] == repr(document)
+            assert destination.error_count
+        elif is_json:
+            alone = coerce(pa.array([document["x"][1]], arrow_type(document["x"][0])), document["x"][0], JSON)
+            assert destination.text(key, "x") == alone.values[0].as_py()
+        elif document["x"][0].kind in (Kind.DOUBLE, Kind.NUMERIC) and (text_of(document["x"]) or "").startswith("-0"):
+            # A stored negative zero meets numeric only in the destination's own ALTER.
+            assert (destination.text(key, "x") or "").lstrip("-") == (text_of(document["x"]) or "")[1:]
+        else:
+            assert destination.text(key, "x") == text_of(document["x"])
+
+
+keys: st.SearchStrategy[Value] = st.one_of(
+    st.tuples(st.just(INT64), st.integers(-(2**63), 2**63 - 1) | st.integers(0, 3)),
+    st.tuples(st.just(TEXT), st.sampled_from(["1", "a", "é", '"'])),
+    st.tuples(st.just(BOOL), st.booleans()),
+    st.tuples(st.just(JSON), st.sampled_from(['{"a": 1}', "null"])),
+    st.tuples(st.just(UUID), st.binary(min_size=16, max_size=16)),
+    st.tuples(st.just(MILLIS), st.integers(-(2**40), 2**40)),
+    st.tuples(st.just(DOUBLE), st.sampled_from([0.5, 1e-7, 1e300])),
+)
+
+
+# SPEC: E11
+@settings(deadline=None)
+@given(st.lists(st.lists(keys, min_size=1, max_size=4), min_size=1, max_size=5))
+def test_distinct_keys_stay_distinct(batches: list[list[Value]]) -> None:
+    destination, seen = Destination(), set()
+    for values in batches:
+        documents = [{"_id": value} for value in {key_of(value): value for value in values}.values()]
+        seen |= {key_of(value) for value in values}
+        destination.write(conformed(batch_of(documents), destination.known))
+    assert set(destination.rows) == seen
+    assert destination.known is not None
+    column = destination.known.key_columns[0]
+    stored = [row["_id"] for row in destination.rows.values()]
+    array = pa.array(stored, arrow_type(column.type))
+    assert key_text(Variant(column.type, array, column.family)).to_pylist() == list(destination.rows)
+
+
+def key_of(value: Value) -> str:
+    return str(key_text(Variant(value[0], pa.array([value[1]], arrow_type(value[0]))))[0].as_py())
+
+
+def test_a_second_family_turns_the_key_to_json() -> None:
+    first = conformed(batch_of([{"_id": (INT64, 1)}]))
+    second = conformed(batch_of([{"_id": (TEXT, "1")}]), first.schema)
+    assert [change.kind for change in second.changes] == [ChangeKind.KEY_TO_JSON]
+    assert second.rows.column("_id").to_pylist() == ['"1"']
+    third = conformed(batch_of([{"_id": (INT64, 2)}], [{"_id": (INT64, 1)}]), second.schema)
+    assert third.changes == ()
+    assert third.rows.column("_id").to_pylist() == third.row_keys().to_pylist() == ["2"]
+    assert third.deletes is not None
+    assert third.deletes.column("_id").to_pylist() == third.delete_keys().to_pylist() == ["1"]
+
+
+def test_one_type_per_column_passes_without_a_copy() -> None:
+    batch = batch_of([{"_id": (INT64, 1), "a": (TEXT, "x"), "b": (JSON, "{}"), "c": (MILLIS, 0)}])
+    table = conformed(batch, conformed(batch).schema)
+    assert table.changes == table.errors == ()
+    for source, column in zip(batch.columns, table.rows.columns, strict=True):
+        for theirs, ours in zip(source.variants[0].values.buffers(), column.buffers(), strict=True):
+            assert (theirs and theirs.address) == (ours and ours.address)
+
+
+def test_a_clean_batch_costs_no_python_per_row() -> None:
+    def batch(count: int) -> TableBatch:
+        kinds = (TEXT, INT64, INT32, DOUBLE, BOOL, NUMERIC, MILLIS, JSON, DATE)
+        values = ("text", 5, 6, 0.5, True, "1.10", 7, '{"a": 1}', 8)
+        columns = [RawColumn("_id", (Variant(INT64, pa.array(range(count), pa.int64())),))]
+        columns += [
+            RawColumn(f"f{n}", (Variant(kind, pa.array([value] * count, arrow_type(kind))),))
+            for n, (kind, value) in enumerate(zip(kinds, values, strict=True))
+        ]
+        return TableBatch(TABLE, ("_id",), tuple(columns), count)
+
+    def calls(count: int) -> int:
+        made, found = batch(count), 0
+        known = conformed(made).schema
+
+        def note(*_: object) -> None:
+            nonlocal found
+            found += 1
+
+        sys.setprofile(note)
+        try:
+            conformed(made, known)
+        finally:
+            sys.setprofile(None)
+        return found
+
+    assert calls(20_000) == calls(200)
+
+
+# SPEC: E6
+def test_an_object_for_a_scalar_is_set_aside() -> None:
+    known = conformed(batch_of([{"_id": (INT64, 1), "x": (INT64, 5), "y": (INT64, 1)}])).schema
+    documents = [{"_id": (INT64, 2), "x": (JSON, "{}"), "y": (INT64, 2)}, {"_id": (INT64, 3), "x": (INT64, 7)}]
+    table = conformed(batch_of(documents), known)
+    assert table.rows.to_pydict() == {"_id": [2, 3], "x": [None, 7], "y": [2, None]}
+    [letter], [entry] = table.dead_letters, table.errors
+    assert (letter.reason, letter.column, letter.key_text, letter.record) == (
+        "drastic_change",
+        "x",
+        "2",
+        repr(documents[0]),
+    )
+    assert (entry.error_type, entry.column, entry.primary_key) == ("drastic_change", "x", letter.primary_key)
+
+
+# SPEC: E8
+@pytest.mark.parametrize(
+    ("value", "stored", "reason"),
+    [
+        ((TEXT, "a\0b"), "ab", "character_removed"),
+        ((JSON, '"\\u0000x"'), '"x"', "character_removed"),
+        ((NUMERIC, "-0.00"), "0.00", "negative_zero"),
+        ((NUMERIC, "1E+200000"), None, "too_many_digits"),
+    ],
+    ids=str,
+)
+def test_altered_values_are_told(value: Value, stored: str | None, reason: str) -> None:
+    table = conformed(batch_of([{"_id": (INT64, 1), "x": value}, {"_id": (INT64, 2)}]))
+    assert table.rows.column("x").to_pylist() == [stored, None]
+    assert [(letter.reason, letter.column, letter.key_text) for letter in table.dead_letters] == [(reason, "x", "1")]
+    assert [entry.error_type for entry in table.errors] == [reason]
+
+
+# SPEC: E3
+def test_fallback_to_text_and_conversions_are_warned_of() -> None:
+    known = conformed(batch_of([{"_id": (INT64, 1), "x": (INT64, 5), "y": (INT64, 5)}])).schema
+    table = conformed(batch_of([{"_id": (INT64, 2), "x": (TEXT, "a"), "y": (TEXT, "7")}]), known)
+    assert table.rows.to_pydict() == {"_id": [2], "x": ["a"], "y": [7]}
+    assert [(entry.column, entry.error_type, entry.action) for entry in table.errors] == [
+        ("x", "type_conversion", "kept as text"),
+        ("y", "type_conversion", "converted"),
+    ]
+
+
+# SPEC: E7
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [
+        (None, "key_missing"),
+        ((TEXT, "x" * 2601), "key_too_long"),
+        ((TEXT, "a\0"), "key_unstorable"),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_a_row_that_cannot_have_its_key_is_set_aside_whole(key: Value | None, reason: str) -> None:
+    bad: Document = {"new": (BOOL, True), "x": (TEXT, "\0")} | ({"_id": key} if key else {})
+    documents = [bad, {"_id": (TEXT, "good"), "x": (TEXT, "a\0")}]
+    table = conformed(batch_of(documents))
+    assert table.rows.to_pydict() == {"_id": ["good"], "x": ["a"]}
+    assert [(letter.reason, letter.column, letter.record) for letter in table.dead_letters] == [
+        (reason, None, repr(bad)),
+        ("character_removed", "x", repr(documents[1])),
+    ]
+    assert table.row_keys().to_pylist() == ['"good"']
+    assert [letter.key_text for letter in table.dead_letters] == [key and key_of(key), '"good"']
+
+
+def test_keys_that_numeric_cannot_tell_apart_are_set_aside() -> None:
+    table = conformed(batch_of([{"_id": (DOUBLE, 0.1)}, {"_id": (NUMERIC, "0.1")}, {"_id": (NUMERIC, "0.2")}]))
+    assert table.rows.column("_id").to_pylist() == ["0.1", "0.2"]
+    assert [(letter.reason, letter.key_text) for letter in table.dead_letters] == [("key_repeated", "0.1")]
+
+
+def test_a_deleted_key_that_cannot_be_stored_is_left_out() -> None:
+    deletes = [{"_id": (TEXT, "x" * 2601)}, {"_id": (TEXT, "a")}]
+    table = conformed(batch_of([], deletes))
+    assert table.deletes is not None
+    assert table.deletes.to_pydict() == {"_id": ["a"]}
+    assert table.delete_keys().to_pylist() == ['"a"']
+    assert table.rows.num_rows == 0
+
+
+def test_a_batch_without_any_key_makes_no_table() -> None:
+    flaw = Flaw(Original("raw", "base64", "{}"), "undecodable", key_text="1")
+    table = conformed(batch_of([{"x": (INT64, 1)}], flaws=(flaw,)))
+    assert (table.schema.version, table.schema.columns, table.changes) == (0, (), ())
+    assert (table.rows.num_rows, table.deletes) == (0, None)
+    assert [letter.reason for letter in table.dead_letters] == ["undecodable", "key_missing"]
+    again = conformed(batch_of([{"_id": (INT64, 1)}]), table.schema)
+    assert [change.kind for change in again.changes] == [ChangeKind.CREATE_TABLE]
+
+
+# SPEC: E5
+def test_columns_that_the_batch_lacks_are_absent_and_empty_ones_null() -> None:
+    known = conformed(batch_of([{"_id": (INT64, 1), "x": (INT64, 5), "y": (INT64, 1)}])).schema
+    batch = batch_of([{"_id": (INT64, 2)}])
+    batch = replace(batch, columns=(*batch.columns, RawColumn("x", ()), RawColumn("z", ())))
+    table = conformed(batch, known)
+    assert table.schema == known
+    assert table.rows.to_pydict() == {"_id": [2], "x": [None]}
+    assert table.rows.column("x").type == pa.int64()
+
+
+def test_reserved_names_are_not_given_out() -> None:
+    batch = batch_of([{"_id": (INT64, 1), "is_deleted": (BOOL, True)}])
+    table = conform(batch, None, stored_schema="s", capabilities=TARGET, reserved_names=("is_deleted",))
+    assert [name[:11] for name in table.rows.schema.names] == ["_id", "is_deleted_"]
+
+
+def test_another_key_is_refused() -> None:
+    known = conformed(batch_of([{"_id": (INT64, 1)}])).schema
+    with pytest.raises(OperatorError, match="another primary key"):
+        conformed(replace(batch_of([{"_id": (INT64, 1)}]), key=("email",)), known)
+    with pytest.raises(OperatorError, match="no primary key"):
+        conformed(replace(batch_of([{"_id": (INT64, 1)}]), key=()))
+
+
+def test_compound_keys() -> None:
+    documents: list[Document] = [{"a": (INT64, 1), "b": (TEXT, "x")}, {"a": (INT64, 1)}]
+    table = conformed(replace(batch_of(documents), key=("a", "b")))
+    assert table.row_keys().to_pylist() == ['[1, "x"]']
+    assert [(letter.reason, letter.key_text) for letter in table.dead_letters] == [("key_missing", None)]

@@ -1,0 +1,1 @@
+"""What Dagster shows: the configured tables as assets."""

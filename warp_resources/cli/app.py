@@ -1,0 +1,73 @@
+"""The command ``cartridge-warp``: global flags, exit codes and the list of commands."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from warp_resources.cli import running
+from warp_resources.cli.state import State
+from warp_resources.errors import ConfigurationError, WarpError
+from warp_resources.telemetry.logs import mask_secrets
+
+EXIT_FAILED, EXIT_USAGE = 1, 2
+
+app = typer.Typer(
+    name="cartridge-warp",
+    help="Keeps databases in step: change streams and scheduled syncs.",
+    no_args_is_help=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(version("cartridge-warp"))
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def common(
+    context: typer.Context,
+    config: Annotated[str | None, typer.Option(help="The file; default CARTRIDGE_WARP_CONFIG or warp.yaml.")] = None,
+    debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False,
+    mode: Annotated[str | None, typer.Option(help="single or multi.")] = None,
+    source: Annotated[str | None, typer.Option(help="The source's connection string.")] = None,
+    destination: Annotated[str | None, typer.Option(help="The destination's connection string.")] = None,
+    schema: Annotated[str | None, typer.Option(help="The schema to run; with --mode single the only one.")] = None,
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Without a command, run what the configuration describes."""
+    context.obj = State(config, debug, mode, source, destination, schema)
+    if context.invoked_subcommand is None:
+        if not (config or mode or source or destination or schema):
+            typer.echo(context.get_help())
+            raise typer.Exit(EXIT_USAGE)
+        running.run(context)
+
+
+app.command("run")(running.run)
+
+
+def main() -> None:
+    """Entry point: one clear message and an exit code (L3), a traceback only where asked for."""
+    debug = "--debug" in sys.argv or bool(os.environ.get("CARTRIDGE_WARP_DEBUG"))
+    try:
+        app()
+    except WarpError as error:
+        if debug:
+            traceback.print_exc()
+        typer.echo(f"Error: {mask_secrets(str(error))}", err=True)
+        sys.exit(EXIT_USAGE if isinstance(error, ConfigurationError) else EXIT_FAILED)
+
+
+if __name__ == "__main__":
+    main()

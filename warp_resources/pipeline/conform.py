@@ -1,0 +1,155 @@
+"""Fits a batch to its table: evolves the schema, coerces the values and sets aside what has no place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import cache, reduce
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from warp_resources.arrow.rows import row_numbers
+from warp_resources.errors import OperatorError
+from warp_resources.evolution.diff import diff
+from warp_resources.evolution.fill import Filled, fill
+from warp_resources.evolution.keying import Keys, SettledKeys, only, settle_keys, unstorable_keys
+from warp_resources.evolution.losses import Loss, account_flaws, account_losses
+from warp_resources.evolution.names import stored_name
+from warp_resources.evolution.plan import plan
+from warp_resources.evolution.policy import Decision, decide
+from warp_resources.model.batches import ConformedTable, ErrorEntry, Original, RawColumn, TableBatch
+from warp_resources.model.capabilities import Capabilities
+from warp_resources.model.tables import ChangeKind, Kind, SchemaChange, TableId, TableSchema
+
+_TO_TEXT = (ChangeKind.ALTER_TYPE, ChangeKind.KEY_TO_JSON)
+
+
+def conform(
+    batch: TableBatch,
+    known: TableSchema | None,
+    *,
+    stored_schema: str,
+    capabilities: Capabilities,
+    reserved_names: Collection[str] = (),
+) -> ConformedTable:
+    """The batch in the destination's own types, with the schema changes that make room for it.
+
+    Every value arrives exact, or has a dead letter and an error entry. Rows whose key cannot be
+    stored are set aside whole. A batch without any key makes no table.
+
+    Args:
+        known: the table's schema so far; None or version 0 where the table is not yet made.
+        reserved_names: stored names that no column may take, such as the soft-delete column.
+
+    Raises:
+        OperatorError: the table has another primary key, or would have too many columns.
+    """
+    basis = known or _unmade(batch, stored_schema, capabilities)
+    _refuse_other_key(batch, basis)
+    settled = settle_keys(batch, basis)
+    barred = unstorable_keys(settled.rows, settled.decisions, capabilities)
+    keys, columns, origin = _writable(batch, settled.rows, barred)
+    deletes = _deletable(settled, capabilities)
+    decisions = _decisions(settled.decisions, basis, columns, capabilities)
+    planned = plan(basis, decisions, capabilities, reserved_names)
+    filled = _fill(decisions, planned.schema, keys, capabilities)
+    losses = [*keys.losses, *(loss for part in filled.values() for loss in part.losses)]
+    row_keys, delete_keys = cache(keys.texts), cache(deletes.texts)
+    accounts = [
+        *account_flaws(batch.table, batch.flaws),
+        *account_losses(batch.table, barred, batch.original, cache(settled.rows.texts)),
+        *account_losses(batch.table, losses, origin, row_keys),
+    ]
+    return ConformedTable(
+        schema=planned.schema,
+        based_on=basis.version,
+        changes=planned.changes,
+        rows=_record_batch({name: part.values for name, part in filled.items()}, planned.schema),
+        deletes=_record_batch(deletes.stored, planned.schema) if deletes.length else None,
+        row_keys=row_keys,
+        delete_keys=delete_keys,
+        dead_letters=tuple(account.letter for account in accounts),
+        errors=(*(account.entry for account in accounts), *_warnings(batch.table, decisions, planned.changes)),
+        byte_count=batch.byte_count,
+    )
+
+
+def _unmade(batch: TableBatch, stored_schema: str, capabilities: Capabilities) -> TableSchema:
+    stored_table = stored_name(batch.table.name, (), capabilities)
+    return TableSchema(batch.table, stored_schema, stored_table, columns=(), key=batch.key)
+
+
+def _refuse_other_key(batch: TableBatch, basis: TableSchema) -> None:
+    if not batch.key or batch.key != basis.key:
+        raise OperatorError(
+            "The table has another primary key than its rows" if batch.key else "The table has no primary key",
+            remedy="Set `primary_key` to the key that the table was made with, or drop the table to load it anew",
+            table=batch.table,
+            known=", ".join(basis.key),
+            incoming=", ".join(batch.key),
+        )
+
+
+def _writable(
+    batch: TableBatch, keys: Keys, barred: Sequence[Loss]
+) -> tuple[Keys, Sequence[RawColumn], Callable[[int], Original]]:
+    """The keys and columns of the rows that can be written, and the way from a row to its original."""
+    if not barred:
+        return keys, batch.columns, batch.original
+    keep = _others(barred)
+    kept_rows = row_numbers(keep)
+    columns = [RawColumn(raw.name, only(raw.variants, keep)) for raw in batch.columns]
+    return keys.only(keep), columns, lambda row: batch.original(kept_rows[row])
+
+
+def _deletable(settled: SettledKeys, capabilities: Capabilities) -> Keys:
+    """The deleted keys, without those that cannot be stored and so never were."""
+    barred = unstorable_keys(settled.deletes, settled.decisions, capabilities)
+    return settled.deletes.only(_others(barred)) if barred else settled.deletes
+
+
+def _others(losses: Iterable[Loss]) -> pa.Array:
+    return pc.invert(reduce(pc.or_, (loss.rows for loss in losses)))
+
+
+def _decisions(
+    keys: dict[str, Decision], basis: TableSchema, columns: Sequence[RawColumn], capabilities: Capabilities
+) -> list[Decision]:
+    """One decision per column, the key's first, the others in the batch's order."""
+    others = [raw for raw in columns if raw.name not in keys]
+    return [*keys.values(), *(decide(column, capabilities) for column in diff(basis, others, capabilities))]
+
+
+def _fill(
+    decisions: Sequence[Decision], schema: TableSchema, keys: Keys, capabilities: Capabilities
+) -> dict[str, Filled]:
+    types = {column.name: column.type for column in schema.columns}
+    filled = {name: Filled(values, ()) for name, values in keys.stored.items()}
+    for decision in decisions:
+        if decision.name in types and decision.name not in filled:
+            filled[decision.name] = fill(decision, types[decision.name], keys.length, capabilities)
+    return filled
+
+
+def _record_batch(values: dict[str, pa.Array], schema: TableSchema) -> pa.RecordBatch:
+    stored = {column.name: column.stored for column in schema.columns}
+    return pa.RecordBatch.from_arrays(list(values.values()), names=[stored[name] for name in values])
+
+
+def _warnings(table: TableId, decisions: Sequence[Decision], changes: Sequence[SchemaChange]) -> list[ErrorEntry]:
+    """An entry for each column that became text, and for each that took values of another type (E3)."""
+    became_text = {
+        change.after.name: change
+        for change in changes
+        if change.after is not None and change.after.type.kind is Kind.TEXT and change.kind in _TO_TEXT
+    }
+    warnings = []
+    for decision in decisions:
+        if decision.name in became_text:
+            message = f"Unlike types in one column: {became_text[decision.name].reason}"
+            warnings.append(ErrorEntry(table, "type_conversion", message, "kept as text", column=decision.name))
+        elif decision.converted:
+            kinds = ", ".join(sorted(map(str, decision.converted)))
+            message = f"Values of {kinds} fit the column's type"
+            warnings.append(ErrorEntry(table, "type_conversion", message, "converted", column=decision.name))
+    return warnings

@@ -1,0 +1,131 @@
+"""The open connections with which one process serves one schema in one mode."""
+
+from __future__ import annotations
+
+import glob
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from warp_resources.config import TableSettings, WarpConfig, effective, schema_settings
+from warp_resources.connectors.interfaces import Destination, ReadLimits, Source, SourceScope
+from warp_resources.model.tables import TableId
+from warp_resources.pipeline.lease import LeaseKeeper
+from warp_resources.pipeline.options import open_destination, open_source
+from warp_resources.pipeline.retry import BackoffPolicy
+from warp_resources.pipeline.writer import Writer
+
+STREAM, BATCH = "stream", "batch"
+BASE_MEMORY_BYTES = 170 * 2**20
+"""What an engine process weighs before it holds a row: the interpreter and its libraries."""
+EXPANSION = 24
+"""Bytes of memory that a byte of source data takes while it is decoded, read ahead and written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One schema in one mode, perhaps only some of its tables: what one engine process serves."""
+
+    config: WarpConfig
+    schema: str
+    mode: str
+    tables: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.schema} ({self.mode})"
+
+    def settings(self, table: str) -> TableSettings:
+        return effective(self.config, self.schema, table)
+
+    @property
+    def scope(self) -> SourceScope:
+        """The tables of the schema that this unit's mode covers."""
+        settings = schema_settings(self.config, self.schema)
+        here = tuple(name for name in settings.tables if self.settings(name).mode == self.mode)
+        elsewhere = tuple(glob.escape(name) for name in settings.tables if name not in here)
+        include = settings.include if settings.mode == self.mode else tuple(map(glob.escape, here))
+        if self.tables:
+            include = tuple(map(glob.escape, self.tables))
+        return SourceScope(self.schema, settings.database, include, settings.exclude + elsewhere)
+
+    @property
+    def max_bytes(self) -> int:
+        """Source bytes of one cut or chunk, so that the process stays within ``max_memory``."""
+        spare = self.config.performance.max_memory - BASE_MEMORY_BYTES
+        return max(2**20, spare // EXPANSION)
+
+    @property
+    def backoff(self) -> BackoffPolicy:
+        policy = self.config.error_handling
+        return BackoffPolicy(policy.max_retries, policy.backoff_factor, policy.max_backoff_seconds)
+
+
+@dataclass(slots=True)
+class Engine:
+    """A unit with its source, destination, leases and writer open."""
+
+    unit: Unit
+    source: Source
+    destination: Destination
+    leases: LeaseKeeper
+    writer: Writer
+    stop: threading.Event
+    run_id: str
+    scope: SourceScope = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.scope = self.unit.scope
+
+    def table(self, name: str) -> TableId:
+        return TableId(self.unit.schema, name)
+
+    def stream_limits(self, tables: list[str]) -> ReadLimits:
+        """A size that the user set is a hard bound (C3): the smallest of the tables' sizes."""
+        sizes = [
+            size
+            for name in tables
+            for size in (self.unit.settings(name).stream_batch_size, self.unit.settings(name).write_batch_size)
+            if size is not None
+        ]
+        return ReadLimits(min(sizes, default=None), self.unit.max_bytes)
+
+    def chunk_limits(self, table: str) -> ReadLimits:
+        return ReadLimits(self.unit.settings(table).full_load_batch_size, self.unit.max_bytes)
+
+
+def units(config: WarpConfig, schema: str, tables: tuple[str, ...] = ()) -> list[Unit]:
+    """The modes that occur in a schema, each as a unit, the schema's own mode first."""
+    settings = schema_settings(config, schema)
+    named = tables or settings.tables
+    modes = [settings.mode] if not tables else []
+    for name in named:
+        mode = effective(config, schema, name).mode
+        if mode not in modes:
+            modes.append(mode)
+    return [
+        Unit(config, schema, mode, tuple(name for name in tables if effective(config, schema, name).mode == mode))
+        for mode in modes
+    ]
+
+
+@contextmanager
+def open_engine(unit: Unit, stop: threading.Event, run_id: str | None = None) -> Iterator[Engine]:
+    """Open a unit: connections tested, metadata made or migrated. Closes everything at the end."""
+    source, destination = open_source(unit.config), open_destination(unit.config)
+    leases: LeaseKeeper | None = None
+    try:
+        source.check(unit.scope, log=unit.mode == STREAM)
+        destination.check()
+        destination.prepare()
+        leases = LeaseKeeper(destination.state_store, label=str(unit))
+        run_id = run_id or str(uuid.uuid4())
+        stored_schema = schema_settings(unit.config, unit.schema).destination_schema
+        writer = Writer(destination, unit.schema, stored_schema, unit.settings, run_id)
+        yield Engine(unit, source, destination, leases, writer, stop, run_id)
+    finally:
+        if leases is not None:
+            leases.close()
+        destination.close()
+        source.close()

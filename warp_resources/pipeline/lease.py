@@ -1,0 +1,115 @@
+"""Holds leases: one thread renews them on its own connection and says when one is lost."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import psutil
+import structlog
+
+from warp_resources.connectors.interfaces import StateStore
+from warp_resources.errors import FencedOut, WarpError
+from warp_resources.model.positions import Holder, Lease
+
+TTL = timedelta(seconds=4)
+RENEW_EVERY = timedelta(seconds=1)
+
+log = structlog.get_logger(__name__)
+
+
+def this_process(label: str) -> Holder:
+    """This process as a holder of leases; containers that share a host name differ in namespace."""
+    try:
+        namespace = os.readlink("/proc/self/ns/pid").removeprefix("pid:")
+    except OSError:
+        namespace = ""
+    me = psutil.Process()
+    return Holder(host=socket.gethostname() + namespace, pid=me.pid, started=me.create_time(), label=label)
+
+
+class LeaseKeeper:
+    """Takes leases and keeps them until they are released or lost.
+
+    Args:
+        open_store: gives a store with a connection of its own; called twice, since the
+            renewing thread needs one too.
+        label: how other processes will see this holder.
+    """
+
+    def __init__(self, open_store: Callable[[], StateStore], label: str) -> None:
+        self._store = open_store()
+        self._renewing_store = open_store()
+        self._holder = this_process(label)
+        self._held: dict[str, Lease] = {}
+        self._lost: set[str] = set()
+        self._guard = threading.Lock()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._renew, name="lease-renewal", daemon=True)
+        self._thread.start()
+
+    def take(self, name: str) -> None:
+        """Take a lease, or raise ``LeaseHeld``."""
+        lease = self._store.take_lease(name, self._holder, TTL)
+        with self._guard:
+            self._held[name] = lease
+            self._lost.discard(name)
+
+    def release(self, name: str) -> None:
+        with self._guard:
+            lease = self._held.pop(name, None)
+            self._lost.discard(name)
+        if lease is not None:
+            self._store.release_lease(lease)
+
+    @contextmanager
+    def holding(self, name: str) -> Iterator[None]:
+        """A lease for the length of a block; raises ``LeaseHeld`` at its start."""
+        self.take(name)
+        try:
+            yield
+        finally:
+            try:
+                self.release(name)
+            except WarpError as error:
+                # It expires by itself; the block's own outcome matters more.
+                log.warning("lease not released", lease=name, error=str(error))
+
+    def demand(self, name: str) -> None:
+        """Raise ``FencedOut`` where the lease was lost to another process."""
+        if name in self._lost:
+            raise FencedOut(
+                "Another process took over the lease while this one could not renew it",
+                remedy="Nothing was written twice; this process stands by",
+                lease=name,
+            )
+
+    def holder(self, name: str) -> Holder | None:
+        return self._store.lease_holder(name)
+
+    def close(self) -> None:
+        self._stopped.set()
+        self._thread.join(timeout=10)
+        self._store.close()
+        self._renewing_store.close()
+
+    def _renew(self) -> None:
+        while not self._stopped.wait(RENEW_EVERY.total_seconds()):
+            with self._guard:
+                held = list(self._held.values())
+            if not held:
+                continue
+            try:
+                renewed = {lease.name for lease in self._renewing_store.renew_leases(held, TTL)}
+            except WarpError as error:
+                # The fence protects the data; a lease that expires meanwhile is found lost below.
+                log.warning("lease renewal failed", error=str(error))
+                continue
+            with self._guard:
+                for lease in held:
+                    if lease.name not in renewed and self._held.get(lease.name) == lease:
+                        self._lost.add(lease.name)

@@ -1,0 +1,62 @@
+"""The batch marker: the largest value seen of a table's marker column, as a position."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from warp_resources.model.batches import TableBatch
+from warp_resources.model.positions import Position
+from warp_resources.model.tables import Kind
+
+_TIMES = (Kind.TIMESTAMP_TZ, Kind.TIMESTAMP, Kind.DATE)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST = datetime(9999, 12, 31, tzinfo=UTC)
+
+
+def highest(batch: TableBatch, column: str) -> Position | None:
+    """The largest time in a batch's marker column, None where it has none."""
+    found: Position | None = None
+    for raw in batch.columns:
+        if raw.name != column:
+            continue
+        for variant in raw.variants:
+            if variant.type.kind in _TIMES:
+                found = later(found, _position(column, pc.max(variant.values)))
+    return found
+
+
+def later(left: Position | None, right: Position | None) -> Position | None:
+    """The later of two markers; ISO text in one width, so it sorts as the times do."""
+    if left is None or right is None:
+        return left if right is None else right
+    return left if str(left["value"]) >= str(right["value"]) else right
+
+
+def capped(marker: Position | None, at: datetime) -> Position | None:
+    """A marker no later than a time, so that one row dated in the future hides none after it."""
+    if marker is None:
+        return None
+    return marker if time_of(marker) <= at else {**marker, "value": _text(at)}
+
+
+def time_of(marker: Position) -> datetime:
+    return datetime.fromisoformat(str(marker["value"]))
+
+
+def _position(column: str, value: pa.Scalar) -> Position | None:
+    if not value.is_valid:
+        return None
+    unit = value.type.unit if pa.types.is_timestamp(value.type) else "us"
+    microseconds = value.cast(pa.timestamp("us")).value if not pa.types.is_timestamp(value.type) else value.value
+    if pa.types.is_timestamp(value.type):
+        microseconds *= {"s": 1_000_000, "ms": 1_000, "us": 1}.get(unit, 1)
+    lowest, largest = (datetime.min.replace(tzinfo=UTC) - _EPOCH), (_LAST - _EPOCH)
+    bounded = min(max(microseconds, lowest // timedelta(microseconds=1)), largest // timedelta(microseconds=1))
+    return {"column": column, "value": _text(_EPOCH + timedelta(microseconds=bounded))}
+
+
+def _text(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f+00:00").rjust(32, "0")

@@ -1,0 +1,51 @@
+"""Hands work to a child process and lets the child notice that its parent is gone."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from warp_resources.pipeline.engine import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a child is to do: the unit and the run that it belongs to."""
+
+    unit: Unit
+    run_id: str
+    full_resync: bool = False
+
+
+def start_child(module: str, work: Work) -> subprocess.Popen[bytes]:
+    """Start ``python -m module`` with the work on its standard input, which stays open.
+
+    A module started by name needs no guard in the caller's main script, and a configuration
+    passed this way shows in no process list.
+    """
+    child = subprocess.Popen([sys.executable, "-m", module], stdin=subprocess.PIPE)
+    if child.stdin is None:
+        raise AssertionError("the child was started with a pipe")
+    pickle.dump(work, child.stdin)
+    child.stdin.flush()
+    return child
+
+
+def receive_work(stop: threading.Event, stdin: BinaryIO | None = None) -> Work:
+    """In the child: the work; ``stop`` is set when the parent ends, however it ends."""
+    stream = stdin or sys.stdin.buffer
+    work = pickle.load(stream)
+    if not isinstance(work, Work):
+        raise TypeError("standard input does not hold the work of an engine process")
+    threading.Thread(target=_watch, args=(stream, stop), name="parent-watch", daemon=True).start()
+    return work
+
+
+def _watch(stream: BinaryIO, stop: threading.Event) -> None:
+    # The pipe ends when the last holder of its other side, the parent, is gone.
+    stream.read()
+    stop.set()

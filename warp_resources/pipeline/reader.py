@@ -1,0 +1,66 @@
+"""Reads a change stream ahead of the writer: one thread, one bounded queue."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from datetime import timedelta
+
+from warp_resources.connectors.interfaces import ChangeStream, ReadLimits
+from warp_resources.model.batches import Changes
+
+READ_AHEAD = 2
+POLL = timedelta(milliseconds=500)
+
+
+class StreamReader:
+    """Delivers the cuts of a stream in order; what the stream raises is raised by ``get``.
+
+    Memory is bounded by ``READ_AHEAD + 1`` cuts of ``limits.max_bytes`` each.
+    """
+
+    def __init__(self, stream: ChangeStream, limits: ReadLimits) -> None:
+        self._stream = stream
+        self._limits = limits
+        self._ready: queue.Queue[Changes | BaseException] = queue.Queue(maxsize=READ_AHEAD)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._read, name="stream-reader", daemon=True)
+        self._thread.start()
+
+    def get(self, wait: timedelta) -> Changes | None:
+        """The next cut, or None after ``wait`` without one."""
+        try:
+            item = self._ready.get(timeout=wait.total_seconds()) if wait else self._ready.get_nowait()
+        except queue.Empty:
+            return None
+        if isinstance(item, BaseException):
+            raise item
+        return item
+
+    def depth(self) -> int:
+        """Cuts that are read and wait to be written."""
+        return self._ready.qsize()
+
+    def close(self) -> None:
+        """Stop reading; the stream is closed by the time this returns."""
+        self._stopped.set()
+        while self._thread.is_alive():
+            self._drain()
+            self._thread.join(timeout=0.05)
+        self._stream.close()
+
+    def _drain(self) -> None:
+        while True:
+            try:
+                self._ready.get_nowait()
+            except queue.Empty:
+                return
+
+    def _read(self) -> None:
+        try:
+            while not self._stopped.is_set():
+                changes = self._stream.next(self._limits, POLL)
+                if changes is not None:
+                    self._ready.put(changes)
+        except BaseException as error:  # noqa: BLE001 - handed over whole: `get` raises it in the writer's thread.
+            self._ready.put(error)

@@ -1,0 +1,157 @@
+"""Runs the configured schemas: one engine process each, or one after the other for a single pass."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from warp_resources.config import WarpConfig, served_schemas
+from warp_resources.errors import OperatorError, WarpError
+from warp_resources.model.positions import StreamState, TableState
+from warp_resources.pipeline.engine import Unit, units
+from warp_resources.pipeline.options import open_destination
+from warp_resources.pipeline.payload import Work, start_child
+from warp_resources.pipeline.replicate import Request
+from warp_resources.pipeline.unit_process import serve
+
+CHILD = "warp_resources.pipeline.unit_process"
+WATCH_SECONDS = 0.2
+STOP_SECONDS = 9.0
+RESTART_SECONDS = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaStatus:
+    """Where a schema stands by its markers: None and empty before its first run."""
+
+    schema: str
+    stream: StreamState | None
+    tables: dict[str, TableState] = field(default_factory=dict)
+
+
+class WarpRunner:
+    """Runs what a configuration describes; synchronous.
+
+    Args:
+        config: the configuration, checked.
+        schemas: which of the served schemas; empty means all.
+        tables: which source tables; empty means all that the configuration names.
+    """
+
+    def __init__(self, config: WarpConfig, schemas: Sequence[str] = (), tables: Sequence[str] = ()) -> None:
+        self._config = config
+        self._stop = threading.Event()
+        names = tuple(schemas) or served_schemas(config)
+        self._units = [unit for name in names for unit in units(config, name, tuple(tables))]
+
+    def start(self, full_resync: bool = False) -> None:
+        """Run until ``stop()``; several units each get a process of their own.
+
+        Raises:
+            OperatorError: a unit stopped for good, once all others have ended too.
+        """
+        if len(self._units) == 1:
+            serve(self._units[0], Request(once=False, full_resync=full_resync), self._stop)
+            return
+        failed = _supervise([_Child(unit, full_resync) for unit in self._units], self._stop)
+        if failed:
+            raise OperatorError(
+                f"{len(failed)} of {len(self._units)} stopped for good",
+                remedy="The log and cartridge_warp_metadata.error_log have each cause",
+                stopped=", ".join(failed),
+            )
+
+    def run_once(self, full_resync: bool = False) -> None:
+        """Bring every unit up to date, one after the other; a failing one does not stop the rest.
+
+        Raises:
+            WarpError: the first failure, after all units had their turn.
+        """
+        failures: list[WarpError] = []
+        for unit in self._units:
+            if self._stop.is_set():
+                break
+            try:
+                serve(unit, Request(once=True, full_resync=full_resync), self._stop)
+            except WarpError as error:
+                log.error("unit failed", unit=str(unit), error=str(error))
+                failures.append(error)
+        if failures:
+            raise failures[0]
+
+    def stop(self) -> None:
+        """Ask for a graceful stop, from another thread or a signal handler."""
+        self._stop.set()
+
+    def status(self) -> list[SchemaStatus]:
+        """The markers of every schema, read from the destination."""
+        destination = open_destination(self._config)
+        try:
+            return [
+                SchemaStatus(name, destination.stream_state(name), destination.table_states(name))
+                for name in dict.fromkeys(unit.schema for unit in self._units)
+            ]
+        finally:
+            destination.close()
+
+
+class _Child:
+    """A unit's process, started again where it dies without saying why."""
+
+    def __init__(self, unit: Unit, full_resync: bool) -> None:
+        self.unit = unit
+        self._work = Work(unit, str(uuid.uuid4()), full_resync)
+        self._process = start_child(CHILD, self._work)
+        self._restart_at: float | None = None
+        self.has_failed = False
+        self.is_done = False
+
+    def watch(self) -> None:
+        code = self._process.poll()
+        if code is None or self.is_done or self.has_failed:
+            return
+        if code in (0, 1):
+            self.is_done, self.has_failed = code == 0, code == 1
+        elif self._restart_at is None:
+            log.error("engine process died, starting it again", unit=str(self.unit), code=code)
+            self._restart_at = time.monotonic() + RESTART_SECONDS
+        elif time.monotonic() >= self._restart_at:
+            self._restart_at = None
+            self._process = start_child(CHILD, Work(self.unit, self._work.run_id))
+
+    def stop(self) -> None:
+        if self._process.poll() is None:
+            self._process.terminate()
+
+    def wait(self, deadline: float) -> None:
+        try:
+            self._process.wait(timeout=max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            log.error("engine process did not stop in time", unit=str(self.unit))
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+
+
+def _supervise(children: list[_Child], stop: threading.Event) -> list[str]:
+    """Watch until all have ended or a stop is asked for; the units that failed."""
+    try:
+        while not stop.wait(WATCH_SECONDS) and not all(child.is_done or child.has_failed for child in children):
+            for child in children:
+                child.watch()
+    finally:
+        deadline = time.monotonic() + STOP_SECONDS
+        for child in children:
+            child.stop()
+        for child in children:
+            child.wait(deadline)
+    return [str(child.unit) for child in children if child.has_failed]

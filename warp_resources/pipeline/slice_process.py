@@ -1,0 +1,67 @@
+"""A second process that reads slices of the open generations of a schema."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+
+import structlog
+
+from warp_resources.errors import WarpError
+from warp_resources.pipeline.engine import Engine, open_engine
+from warp_resources.pipeline.payload import Work, receive_work, start_child
+from warp_resources.pipeline.snapshot import engine_generations, read_generation
+
+POLL_SECONDS = 0.2
+
+log = structlog.get_logger(__name__)
+
+
+class SliceHelper:
+    """The helper process as its parent sees it: started now, ended by ``close``."""
+
+    def __init__(self, work: Work) -> None:
+        self._child: subprocess.Popen[bytes] = start_child(__name__, work)
+
+    def close(self) -> None:
+        """Let it finish the chunk in hand, then end it."""
+        if self._child.stdin is not None:
+            self._child.stdin.close()
+        try:
+            self._child.wait(timeout=8)
+        except subprocess.TimeoutExpired:
+            # Its slice stays where its last committed chunk left it.
+            self._child.kill()
+            self._child.wait()
+
+
+def read_open_slices(engine: Engine) -> None:
+    """Read slices until every open generation of the schema is read or being read elsewhere."""
+    while not engine.stop.is_set():
+        unread = [generation for generation in engine_generations(engine) if not generation.is_read]
+        if not unread:
+            return
+        chunks = sum(1 for generation in unread for _ in read_generation(engine, generation, backwards=True))
+        if not chunks:
+            engine.stop.wait(POLL_SECONDS)
+
+
+def main() -> int:
+    # The parent decides when to stop; a Ctrl-C in the terminal reaches both.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    stop = threading.Event()
+    work = receive_work(stop)
+    try:
+        with open_engine(work.unit, stop, work.run_id) as engine:
+            read_open_slices(engine)
+    except WarpError as error:
+        # The parent reads every slice that nobody holds, so it meets the cause itself.
+        log.warning("slice helper stopped", error=str(error))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,142 @@
+"""Reads whole tables chunk by chunk, resumable by slice, beside a running stream."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+import structlog
+
+from warp_resources.errors import LeaseHeld
+from warp_resources.model.positions import ChunkCommit, GenerationState, Position, SliceState
+from warp_resources.model.tables import TableId
+from warp_resources.pipeline.engine import BATCH, Engine
+from warp_resources.pipeline.marker import highest, later
+
+ENGINE_PREFIXES = ("load-", "history-", "resync-")
+"""Generations that an engine may finish for another; one that a backfill began has another name."""
+
+DEFAULT_SLICES = 8
+"""Of a table whose partitions are windows of time, not slices of its keys."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkReport:
+    """One committed chunk."""
+
+    table: TableId
+    slice: str
+    rows: int
+    byte_count: int
+
+
+def open_generation(
+    engine: Engine, table: TableId, generation: str, slices: tuple[str, ...] | None = None
+) -> GenerationState:
+    """Open a reading of a table over its stored plan, making the plan at first use."""
+    count = engine.unit.settings(table.name).partitions.slices or DEFAULT_SLICES
+    plan = engine.destination.table_plan(table)
+    if not plan:
+        plan = engine.destination.save_plan(table, engine.source.plan(engine.scope, table.name, count))
+    opened = engine.destination.open_generation(table, generation, slices)
+    log.info("snapshot opened", table=str(table), generation=generation, slices=len(opened.slices))
+    return opened
+
+
+def first_load(engine: Engine, table: TableId) -> GenerationState:
+    """Take up the reading of a table that is open, or open its first load."""
+    for generation in engine_generations(engine):
+        if generation.table == table and generation.is_whole:
+            return generation
+    return open_generation(engine, table, f"load-{engine.run_id}")
+
+
+def engine_generations(engine: Engine) -> list[GenerationState]:
+    """The open generations that an engine process takes up by itself, whoever began them."""
+    return [
+        generation
+        for generation in engine.destination.generations(engine.unit.schema)
+        if generation.generation.startswith(ENGINE_PREFIXES)
+    ]
+
+
+def read_generation(
+    engine: Engine, generation: GenerationState, *, backwards: bool = False, only: Collection[str] | None = None
+) -> Iterator[ChunkReport]:
+    """Read the slices that nobody else is reading, a chunk per step, and close what is then whole.
+
+    Slices held by another process are left to it: the caller asks ``generations`` again.
+    ``backwards`` keeps two processes that share a generation out of each other's way.
+    ``only`` names the slices to read; None means all.
+    """
+    for part in reversed(generation.slices) if backwards else generation.slices:
+        if not part.is_done and (only is None or part.name in only):
+            yield from _read_slice(engine, generation, part)
+    _close_if_read(engine, generation)
+
+
+def _read_slice(engine: Engine, generation: GenerationState, part: SliceState) -> Iterator[ChunkReport]:
+    table = generation.table
+    lease = f"slice:{table}:{part.name}"
+    try:
+        engine.leases.take(lease)
+    except LeaseHeld as held:
+        log.info("slice is read elsewhere", table=str(table), slice=part.name, holder=held.facts.get("holder"))
+        return
+    try:
+        epoch, current = engine.destination.seize_slice(table, generation.generation, part.name)
+        resume, high, is_done = current.resume, current.high, current.is_done
+        while not is_done and not engine.stop.is_set():
+            engine.leases.demand(lease)
+            report, resume, high, is_done = _read_chunk(engine, generation, current, epoch, resume, high)
+            yield report
+    finally:
+        engine.leases.release(lease)
+
+
+def _read_chunk(
+    engine: Engine,
+    generation: GenerationState,
+    part: SliceState,
+    epoch: int,
+    resume: str | None,
+    high: Position | None,
+) -> tuple[ChunkReport, str | None, Position | None, bool]:
+    table = generation.table
+    # Noted before the read: whatever the stream commits from here on is newer than this chunk.
+    basis = engine.destination.chunk_basis(table)
+    chunk = engine.source.read_chunk(
+        engine.scope, table.name, part.range, resume, engine.chunk_limits(table.name), basis.stream_position
+    )
+    if engine.unit.mode == BATCH:
+        high = later(high, highest(chunk.batch, engine.unit.settings(table.name).marker_column))
+    commit = ChunkCommit(
+        table=table,
+        generation=generation.generation,
+        slice=part.name,
+        epoch=epoch,
+        basis=basis.sequence,
+        resume=chunk.resume,
+        is_done=chunk.is_last,
+        high=high,
+    )
+    engine.writer.write([chunk.batch], commit)
+    report = ChunkReport(table, part.name, chunk.batch.row_count, chunk.batch.byte_count)
+    return report, chunk.resume, high, chunk.is_last
+
+
+def _close_if_read(engine: Engine, generation: GenerationState) -> None:
+    table = generation.table
+    now = [g for g in engine.destination.generations(table.schema) if g.table == table]
+    current = next((g for g in now if g.generation == generation.generation), None)
+    if current is None or not current.is_read:
+        return
+    if not any(found.name == table.name for found in engine.source.tables(engine.scope)):
+        reason = "the source table no longer exists; its rows are kept"
+        engine.destination.abandon_generation(table, generation.generation, reason)
+        log.warning("snapshot abandoned", table=str(table), reason=reason)
+        return
+    removed = engine.destination.close_generation(table, generation.generation, engine.run_id)
+    log.info("snapshot complete", table=str(table), generation=generation.generation, stale_rows_removed=removed)

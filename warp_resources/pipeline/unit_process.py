@@ -1,0 +1,156 @@
+"""Serves one unit, in this process or a child's: sessions until stopped, with backoff between."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+import uuid
+from datetime import UTC, datetime
+
+import structlog
+from croniter import croniter
+
+from warp_resources.config import schema_settings
+from warp_resources.errors import FencedOut, LeaseHeld, OperatorError, TransientError, WarpError
+from warp_resources.model.batches import ErrorEntry
+from warp_resources.model.tables import TableId
+from warp_resources.pipeline.batch import sync_table
+from warp_resources.pipeline.engine import STREAM, Engine, Unit, open_engine
+from warp_resources.pipeline.payload import receive_work
+from warp_resources.pipeline.replicate import Request, replicate
+from warp_resources.pipeline.retry import Backoff
+
+STAND_BY_SECONDS = 1.0
+ONCE_WAITS_SECONDS = 15.0
+STEADY_SECONDS = 60.0
+"""A session that lasted this long ends the incident before it."""
+
+log = structlog.get_logger(__name__)
+
+
+def serve(unit: Unit, request: Request, stop: threading.Event, run_id: str | None = None) -> None:
+    """Serve a unit until it is stopped or, ``once``, done.
+
+    A lost connection is waited out with backoff. Where another process holds the unit, this one
+    stands by; ``once`` waits 15 s for it (L2).
+
+    Raises:
+        OperatorError: trying again cannot help.
+        TransientError: ``once``, and the incident outlasted ``max_retries``.
+    """
+    run_id = run_id or str(uuid.uuid4())
+    backoff = Backoff(unit.backoff, stop)
+    give_up_at = time.monotonic() + ONCE_WAITS_SECONDS
+    announced: object = None
+    while not stop.is_set():
+        began = time.monotonic()
+        try:
+            with open_engine(unit, stop, run_id) as engine:
+                _session(engine, request)
+            return
+        except (LeaseHeld, FencedOut) as held:
+            if request.once and time.monotonic() > give_up_at:
+                raise
+            if held.facts != announced:
+                log.warning("standing by", unit=str(unit), reason=str(held))
+                announced = held.facts
+            stop.wait(STAND_BY_SECONDS)
+        except TransientError as error:
+            if time.monotonic() - began > STEADY_SECONDS:
+                backoff.reset()
+            if request.once and backoff.is_exhausted:
+                raise
+            level = log.error if backoff.is_exhausted else log.warning
+            level("interrupted, will try again", unit=str(unit), attempt=backoff.attempt + 1, error=str(error))
+            backoff.pause()
+
+
+def _session(engine: Engine, request: Request) -> None:
+    if engine.unit.mode != STREAM:
+        _batch(engine, request)
+        return
+    whole = engine.table("")
+    engine.destination.record_run(engine.run_id, whole, STREAM, "running")
+    try:
+        replicate(engine, request)
+    except (LeaseHeld, FencedOut, TransientError):
+        raise
+    except WarpError as error:
+        report_failure(engine, whole, STREAM, error)
+        raise
+    engine.destination.record_run(engine.run_id, whole, STREAM, "success")
+
+
+def _batch(engine: Engine, request: Request) -> None:
+    schedule = schema_settings(engine.unit.config, engine.unit.schema).schedule
+    while not engine.stop.is_set():
+        failures = sync_all(engine, full_resync=request.full_resync)
+        request.full_resync = False
+        if request.once:
+            if failures:
+                raise failures[0]
+            return
+        names = [table.name for table in engine.source.tables(engine.scope)]
+        engine.stop.wait(_seconds_to_next(schedule, engine, names))
+
+
+def sync_all(engine: Engine, *, full_resync: bool = False) -> list[WarpError]:
+    """A tick of every batch table of the unit; a failing table does not stop the others (M3)."""
+    failures: list[WarpError] = []
+    for table in engine.source.tables(engine.scope):
+        if engine.stop.is_set():
+            break
+        try:
+            report = sync_table(engine, table.name, full_resync=full_resync)
+        except TransientError:
+            raise
+        except OperatorError as error:
+            report_failure(engine, engine.table(table.name), "batch", error)
+            failures.append(error)
+            continue
+        log.info(
+            "batch table synchronised", table=str(report.table), rows=report.rows_written, position=report.position
+        )
+    return failures
+
+
+def report_failure(engine: Engine, table: TableId, mode: str, error: WarpError) -> None:
+    """Put a failure where it will be read: the log, ``error_log`` and ``sync_runs``."""
+    log.error("table stopped" if table.name else "schema stopped", table=str(table), error=str(error))
+    entry = ErrorEntry(table, type(error).__name__, str(error), "stopped", severity="error")
+    try:
+        engine.destination.record_errors([entry], engine.run_id)
+        engine.destination.record_run(engine.run_id, table, mode, "failed", error=str(error))
+    except WarpError as second:
+        log.error("failure not recorded in the destination", error=str(second))
+
+
+def _seconds_to_next(schedule: str | None, engine: Engine, names: list[str]) -> float:
+    if schedule is None:
+        return min((engine.unit.settings(name).polling_interval.total_seconds() for name in names), default=5.0)
+    now = datetime.now(UTC)
+    upcoming: datetime = croniter(schedule, now).get_next(datetime)
+    return max(0.0, (upcoming - now).total_seconds())
+
+
+def main() -> int:
+    """A child of ``run``: its parent tells it to stop by SIGTERM or by ending."""
+    from warp_resources.telemetry.logs import configure_logging
+
+    stop = threading.Event()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    work = receive_work(stop)
+    configure_logging(work.unit.config.logging)
+    try:
+        serve(work.unit, Request(once=False, full_resync=work.full_resync), stop, work.run_id)
+    except WarpError as error:
+        log.error("stopped", unit=str(work.unit), error=str(error))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""Conforms what was read and writes it, again when another writer moved the schema."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from warp_resources.config import TableSettings
+from warp_resources.connectors.interfaces import Destination
+from warp_resources.errors import OperatorError, SchemaMoved
+from warp_resources.model.batches import ConformedBatch, ConformedTable, ErrorEntry, TableBatch, WriteReceipt
+from warp_resources.model.positions import Commit
+from warp_resources.model.tables import TableSchema
+from warp_resources.pipeline.conform import conform
+
+ATTEMPTS = 20
+
+log = structlog.get_logger(__name__)
+
+
+class Writer:
+    """Writes the batches of one schema, keeping its tables' latest known schemas.
+
+    Args:
+        settings: gives the effective settings of a table by its source name.
+        run_id: goes into every row of the metadata that this writer makes.
+    """
+
+    def __init__(
+        self,
+        destination: Destination,
+        schema: str,
+        stored_schema: str,
+        settings: Callable[[str], TableSettings],
+        run_id: str,
+    ) -> None:
+        self._destination = destination
+        self._schema = schema
+        self._stored_schema = stored_schema
+        self._settings = settings
+        self.run_id = run_id
+        self._known: dict[str, TableSchema] = destination.table_schemas(schema)
+
+    def write(self, batches: Sequence[TableBatch], commit: Commit, errors: Sequence[ErrorEntry] = ()) -> WriteReceipt:
+        """Commit the batches and the marker as one unit."""
+        for _ in range(ATTEMPTS):
+            tables = tuple(self._conform(batch) for batch in batches if _has_content(batch))
+            try:
+                receipt = self._destination.write(ConformedBatch(tables, commit, self.run_id, tuple(errors)))
+            except SchemaMoved as moved:
+                log.info("schema moved under a batch", **moved.facts)
+                self._known = self._destination.table_schemas(self._schema)
+                continue
+            self._remember(tables)
+            return receipt
+        raise OperatorError(
+            "The schema kept changing under this batch",
+            remedy="Look in schema_registry for two writers that undo each other",
+            schema=self._schema,
+            attempts=ATTEMPTS,
+        )
+
+    def _conform(self, batch: TableBatch) -> ConformedTable:
+        table = conform(
+            batch,
+            self._known.get(batch.table.name),
+            stored_schema=self._stored_schema,
+            capabilities=self._destination.capabilities,
+        )
+        _refuse_losses(table, self._settings(batch.table.name))
+        return table
+
+    def _remember(self, tables: Sequence[ConformedTable]) -> None:
+        for table in tables:
+            self._known[table.schema.table.name] = table.schema
+            for change in table.changes:
+                log.info(
+                    "schema changed",
+                    table=str(table.schema.table),
+                    change=str(change.kind),
+                    column=change.after.name if change.after else None,
+                    version=table.schema.version,
+                    reason=change.reason,
+                )
+
+
+def _has_content(batch: TableBatch) -> bool:
+    return bool(batch.row_count or batch.delete_count or batch.flaws)
+
+
+def _refuse_losses(table: ConformedTable, settings: TableSettings) -> None:
+    """Stop where the configuration wants no value or row set aside (C5)."""
+    if not table.dead_letters:
+        return
+    first = table.dead_letters[0]
+    if not settings.dead_letter_queue or (first.column and not settings.ignore_type_conversion_errors):
+        key = "dead_letter_queue" if not settings.dead_letter_queue else "ignore_type_conversion_errors"
+        raise OperatorError(
+            f"A {'value' if first.column else 'row'} would have been set aside ({first.reason})",
+            remedy=f"Mend it at the source, or set error_handling.{key}: true",
+            table=table.schema.table,
+            column=first.column,
+        )

@@ -1,0 +1,1 @@
+"""What keeps tables up to date under Dagster: sensors, schedules and the drainer."""
