@@ -1,0 +1,1 @@
+"""Measured figures: ours beside the limit loops, in one run."""
