@@ -1,0 +1,77 @@
+"""Applies schema changes to stored rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+
+from warp_resources.arrow.coerce import coerce
+from warp_resources.arrow.keys import key_text
+from warp_resources.arrow.types import arrow_type
+from warp_resources.connectors.memory.store import StoredTable
+from warp_resources.errors import OperatorError
+from warp_resources.model.batches import ErrorEntry, Variant
+from warp_resources.model.tables import ChangeKind, Column, SchemaChange
+
+
+def apply_changes(table: StoredTable, changes: Iterable[SchemaChange]) -> list[ErrorEntry]:
+    """Bring the stored rows to the next version, and tell what that altered.
+
+    Raises:
+        OperatorError: a stored value has no place in the new type; the transaction must not commit.
+    """
+    errors: list[ErrorEntry] = []
+    for change in changes:
+        if change.kind is ChangeKind.ADD_COLUMN:
+            _set(table, _after(change), [None] * len(table.rows))
+        elif change.kind is ChangeKind.ALTER_TYPE:
+            errors += _convert(table, change)
+        elif change.kind is ChangeKind.KEY_TO_JSON:
+            before = _before(change)
+            variant = Variant(before.type, _stored(table, before), before.family)
+            _set(table, _after(change), key_text(variant).to_pylist())
+    return errors
+
+
+def _after(change: SchemaChange) -> Column:
+    if change.after is None:
+        raise OperatorError("A schema change names no column", remedy="Report this as a bug", kind=change.kind)
+    return change.after
+
+
+def _before(change: SchemaChange) -> Column:
+    if change.before is None:
+        raise OperatorError("A schema change lacks its start", remedy="Report this as a bug", kind=change.kind)
+    return change.before
+
+
+def _set(table: StoredTable, column: Column, values: list[Any]) -> None:
+    for (key, row), value in zip(list(table.rows.items()), values, strict=True):
+        table.rows[key] = replace(row, values={**row.values, column.stored: value})
+
+
+def _stored(table: StoredTable, column: Column) -> pa.Array:
+    values = [row.values.get(column.stored) for row in table.rows.values()]
+    return pa.array(values, arrow_type(column.type))
+
+
+def _convert(table: StoredTable, change: SchemaChange) -> list[ErrorEntry]:
+    before, after = _before(change), _after(change)
+    coerced = coerce(_stored(table, before), before.type, after.type)
+    if coerced.rejected.true_count:
+        raise OperatorError(
+            "Stored values do not fit the new type of their column",
+            remedy="Set the column's type in the configuration to one that holds them",
+            table=table.state.table,
+            column=after.name,
+            before=before.type,
+            after=after.type,
+        )
+    _set(table, after, coerced.values.to_pylist())
+    if not coerced.altered.true_count:
+        return []
+    message = f"{coerced.altered.true_count} stored values lost the minus sign of a zero"
+    return [ErrorEntry(table.state.table, "negative_zero", message, "altered", column=after.name)]

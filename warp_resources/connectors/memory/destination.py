@@ -1,0 +1,202 @@
+"""The in-memory destination: for dry runs, tests and as the shortest example of a connector."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from warp_resources.connectors.memory import generations
+from warp_resources.connectors.memory.rows import plain_rows
+from warp_resources.connectors.memory.state import MemoryStateStore
+from warp_resources.connectors.memory.store import Contents, MemoryStore, Run, now
+from warp_resources.connectors.memory.write import demand_fence, write
+from warp_resources.errors import OperatorError
+from warp_resources.model.batches import ConformedBatch, ErrorEntry, WriteReceipt
+from warp_resources.model.capabilities import Capabilities
+from warp_resources.model.positions import (
+    ChunkBasis,
+    GenerationState,
+    KeyRange,
+    Position,
+    SliceState,
+    StreamCommit,
+    StreamState,
+    TableState,
+)
+from warp_resources.model.tables import TableId, TableSchema
+
+# What Python's datetime holds: years 1 to 9999.
+_TIMESTAMP_RANGE = (-62_135_596_800_000_000, 253_402_300_799_999_999)
+
+
+class MemoryOptions(BaseModel):
+    """Which store to write to: destinations of one name share it, as processes share a server."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    store: str = Field("default", description="Name of the store within this process.")
+
+
+class MemoryDestination:
+    """A ``Destination`` whose tables are dictionaries; everything goes when the process ends."""
+
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        max_name_bytes=2**16, max_columns=2**16, timestamp_range=_TIMESTAMP_RANGE, refused_text="", max_key_bytes=2**24
+    )
+    Options: ClassVar[type[BaseModel]] = MemoryOptions
+
+    def __init__(self, options: MemoryOptions) -> None:
+        self.store = MemoryStore.named(options.store)
+
+    def rows(self, table: TableId) -> list[dict[str, Any]]:
+        """The rows of a table as plain Python values, in the order of their first arrival."""
+        stored = self.store.contents.tables.get(table)
+        return plain_rows(stored) if stored is not None else []
+
+    def state_store(self) -> MemoryStateStore:
+        """The leases and mandates kept beside the rows."""
+        return MemoryStateStore(self.store)
+
+    def check(self) -> None:
+        """Nothing to reach."""
+
+    def prepare(self) -> None:
+        """Nothing to make: a store is born with its metadata."""
+
+    def table_schemas(self, schema: str) -> dict[str, TableSchema]:
+        return {
+            table.name: stored.versions[-1].schema
+            for table, stored in self.store.contents.tables.items()
+            if table.schema == schema and stored.versions
+        }
+
+    def stream_state(self, schema: str) -> StreamState | None:
+        return self.store.contents.streams.get(schema)
+
+    def table_states(self, schema: str) -> dict[str, TableState]:
+        tables = self.store.contents.tables.items()
+        return {table.name: stored.state for table, stored in tables if table.schema == schema}
+
+    def start_stream(self, schema: str, position: Position, lost: Sequence[TableId] = ()) -> StreamState:
+        with self.store.transaction() as draft:
+            known = draft.streams.get(schema)
+            sequence, epoch = (known.sequence + 1, known.epoch + 1) if known else (1, 1)
+            draft.streams[schema] = StreamState(position, sequence, epoch, now())
+            for table in lost:
+                stored = draft.table(table)
+                stored.state = replace(stored.state, covered_from=position, is_loaded=False, updated_at=now())
+                generations.abandon_all(draft, table, "the stream starts anew")
+            return draft.streams[schema]
+
+    def seize_stream(self, schema: str) -> StreamState:
+        with self.store.transaction() as draft:
+            known = draft.streams.get(schema)
+            if known is None:
+                raise OperatorError("The stream was never started", remedy="Call start_stream first", schema=schema)
+            draft.streams[schema] = replace(known, epoch=known.epoch + 1, updated_at=now())
+            return draft.streams[schema]
+
+    def admit(self, commit: StreamCommit, tables: Sequence[TableId], dismissed: Sequence[TableId]) -> int:
+        with self.store.transaction() as draft:
+            demand_fence(draft, commit)
+            for table in tables:
+                _cover(draft, table, commit.position)
+            for table in dismissed:
+                _cover(draft, table, None)
+                generations.abandon_all(draft, table, "the stream no longer covers the table")
+            stream = draft.streams[commit.schema]
+            draft.streams[commit.schema] = replace(stream, sequence=stream.sequence + 1, updated_at=now())
+            return stream.sequence + 1
+
+    def seize_table(self, table: TableId, mode: str) -> TableState:
+        with self.store.transaction() as draft:
+            stored = draft.table(table, mode)
+            stored.state = replace(stored.state, mode=mode, epoch=stored.state.epoch + 1, updated_at=now())
+            return stored.state
+
+    def mark_loaded(self, table: TableId) -> None:
+        with self.store.transaction() as draft:
+            stored = draft.table(table)
+            stored.state = replace(stored.state, is_loaded=True, updated_at=now())
+
+    def table_plan(self, table: TableId) -> list[KeyRange]:
+        stored = self.store.contents.tables.get(table)
+        return list(stored.plan) if stored is not None else []
+
+    def save_plan(self, table: TableId, ranges: Sequence[KeyRange]) -> list[KeyRange]:
+        with self.store.transaction() as draft:
+            stored = draft.table(table)
+            if generations.replaces(stored.plan, ranges):
+                stored.plan = list(ranges)
+            return list(stored.plan)
+
+    def open_generation(self, table: TableId, generation: str, slices: Sequence[str] | None = None) -> GenerationState:
+        with self.store.transaction() as draft:
+            return generations.open_generation(draft, table, generation, slices)
+
+    def generations(self, schema: str) -> list[GenerationState]:
+        return [opened for (table, _), opened in self.store.contents.generations.items() if table.schema == schema]
+
+    def seize_slice(self, table: TableId, generation: str, slice_name: str) -> tuple[int, SliceState]:
+        with self.store.transaction() as draft:
+            stored = draft.table(table)
+            opened = draft.generations.get((table, generation))
+            part = next((part for part in opened.slices if part.name == slice_name), None) if opened else None
+            if part is None:
+                raise OperatorError(
+                    "The slice is not open", remedy="Open its generation first", table=table, slice=slice_name
+                )
+            stored.slice_epochs[slice_name] = stored.slice_epochs.get(slice_name, 0) + 1
+            return stored.slice_epochs[slice_name], part
+
+    def chunk_basis(self, table: TableId) -> ChunkBasis:
+        contents = self.store.contents
+        stored, stream = contents.tables.get(table), contents.streams.get(table.schema)
+        return ChunkBasis(stored.state.sequence if stored else 0, stream.position if stream else None)
+
+    def close_generation(self, table: TableId, generation: str, run_id: str) -> int:
+        with self.store.transaction() as draft:
+            return generations.close_generation(draft, table, generation)
+
+    def abandon_generation(self, table: TableId, generation: str, reason: str) -> None:
+        with self.store.transaction() as draft:
+            generations.abandon(draft, table, generation, reason)
+
+    def write(self, batch: ConformedBatch) -> WriteReceipt:
+        with self.store.transaction() as draft:
+            return write(draft, batch)
+
+    def record_run(
+        self,
+        run_id: str,
+        table: TableId,
+        mode: str,
+        status: str,
+        error: str | None = None,
+        start: Position | None = None,
+        end: Position | None = None,
+    ) -> None:
+        with self.store.transaction() as draft:
+            run = draft.runs.get((run_id, table)) or Run(run_id, table, mode, status, now(), start=start)
+            finished = None if status == "running" else now()
+            draft.runs[run_id, table] = replace(run, status=status, error=error, end=end, finished_at=finished)
+
+    def record_errors(self, errors: Sequence[ErrorEntry], run_id: str) -> None:
+        with self.store.transaction() as draft:
+            for entry in errors:
+                draft.log_error(entry, run_id)
+
+    def row_count(self, table: TableId) -> int:
+        stored = self.store.contents.tables.get(table)
+        return len(stored.rows) if stored is not None else 0
+
+    def close(self) -> None:
+        """Nothing to close: the store outlives its destinations."""
+
+
+def _cover(draft: Contents, table: TableId, position: Position | None) -> None:
+    stored = draft.table(table)
+    stored.state = replace(stored.state, covered_from=position, is_loaded=False, updated_at=now())

@@ -1,0 +1,111 @@
+"""Opens, moves and closes readings of whole tables in a draft of the store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+from warp_resources.connectors.memory.store import PENDING, Contents, Deletion, StoredTable, now
+from warp_resources.errors import OperatorError
+from warp_resources.model.batches import ErrorEntry
+from warp_resources.model.positions import GenerationState, KeyRange, Position, SliceState
+from warp_resources.model.tables import TableId
+
+
+def open_generation(
+    contents: Contents, table_id: TableId, generation: str, names: Sequence[str] | None
+) -> GenerationState:
+    """Open a reading over the plan, or take up the open one, with the named slices added to it."""
+    table = contents.table(table_id)
+    if not table.plan:
+        raise OperatorError("The table has no plan", remedy="Call save_plan first", table=table_id)
+    ranges = {slice_name(number): key_range for number, key_range in enumerate(table.plan)}
+    unknown = [name for name in names or () if name not in ranges]
+    if unknown:
+        raise OperatorError(
+            f"The plan has no slice {unknown[0]!r}", remedy=f"Choose of {', '.join(ranges)}", table=table_id
+        )
+    known = contents.generations.get((table_id, generation))
+    if known is not None and names is None:
+        return known
+    wanted = set(ranges if names is None else names)
+    reached = {part.name: part for part in known.slices} if known else {}
+    slices = tuple(
+        reached.get(name) or SliceState(generation, name, key_range, None, False)
+        for name, key_range in ranges.items()
+        if name in wanted or name in reached
+    )
+    first = known.first_sequence if known else table.state.sequence
+    opened = GenerationState(table_id, generation, first, len(slices) == len(ranges), slices)
+    contents.generations[table_id, generation] = opened
+    return opened
+
+
+def slice_name(number: int) -> str:
+    return f"slice-{number:02d}"
+
+
+def replaces(plan: Sequence[KeyRange], ranges: Sequence[KeyRange]) -> bool:
+    """Whether a new plan takes the place of the stored one: there is none, or another number is wanted."""
+    return not plan or len(plan) != len(ranges)
+
+
+def close_generation(contents: Contents, table_id: TableId, generation: str) -> int:
+    """End a reading that is complete and remove the rows that it proved stale."""
+    table = contents.table(table_id)
+    opened = contents.generations.get((table_id, generation))
+    if opened is None:
+        return 0
+    if not opened.is_read:
+        raise OperatorError(
+            "The generation has slices that are not read", remedy="Read them first", table=table_id, name=generation
+        )
+    stale = _stale(contents, table, opened) if opened.is_whole else []
+    table.next_sequence()
+    for key in stale:
+        del table.rows[key]
+    contents.deletions += [Deletion(table_id, key, now(), None) for key in stale]
+    if opened.is_whole:
+        high = _highest([part.high for part in opened.slices if part.high is not None])
+        table.state = replace(table.state, is_loaded=True, position=high or table.state.position)
+    _end(contents, table_id, generation)
+    return len(stale)
+
+
+def abandon(contents: Contents, table_id: TableId, generation: str, reason: str) -> None:
+    """End a reading without removing anything, and say so in ``error_log``."""
+    if (table_id, generation) not in contents.generations:
+        return
+    _end(contents, table_id, generation)
+    entry = ErrorEntry(table_id, "generation_abandoned", f"Generation {generation} was abandoned: {reason}", "kept")
+    contents.log_error(entry, "")
+
+
+def abandon_all(contents: Contents, table_id: TableId, reason: str) -> None:
+    """End every open reading of a table."""
+    for opened in contents.open_generations(table_id):
+        abandon(contents, table_id, opened.generation, reason)
+
+
+def _stale(contents: Contents, table: StoredTable, opened: GenerationState) -> list[str]:
+    seen = {
+        kept.letter.key_text
+        for kept in contents.letters
+        if kept.letter.table == opened.table
+        and kept.letter.column is None
+        and kept.status == PENDING
+        and kept.sequence > opened.first_sequence
+    }
+    return [key for key, row in table.rows.items() if row.sequence <= opened.first_sequence and key not in seen]
+
+
+def _highest(positions: list[Position]) -> Position | None:
+    """Positions of one marker column differ in one text of one width, so their JSON sorts as the values do."""
+    return max(positions, key=lambda position: json.dumps(position, sort_keys=True), default=None)
+
+
+def _end(contents: Contents, table_id: TableId, generation: str) -> None:
+    del contents.generations[table_id, generation]
+    if not contents.open_generations(table_id):
+        contents.table(table_id).tombstones.clear()

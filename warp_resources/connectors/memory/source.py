@@ -1,0 +1,147 @@
+"""The in-memory source: for tests and as the shortest example of a connector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime
+from itertools import pairwise
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from warp_resources.connectors.interfaces import ChangeStream, MarkedRange, ReadLimits, SourceScope, SourceTable
+from warp_resources.connectors.memory.columns import raw_columns
+from warp_resources.connectors.memory.originals import original
+from warp_resources.connectors.memory.server import MemoryServer, Row
+from warp_resources.connectors.memory.stream import LOG, MemoryChangeStream, log_number
+from warp_resources.errors import OperatorError
+from warp_resources.model.batches import Chunk, TableBatch
+from warp_resources.model.capabilities import SourceCapabilities
+from warp_resources.model.positions import KeyRange, Position
+from warp_resources.model.tables import TableId
+
+
+class MemorySourceOptions(BaseModel):
+    """Which server to read: sources of one name share it, as processes share a server."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    server: str = Field("default", description="Name of the server within this process.")
+
+
+class MemorySource:
+    """A ``Source`` over the databases of a ``MemoryServer``."""
+
+    capabilities: ClassVar[SourceCapabilities] = SourceCapabilities(frozenset({"log", "timestamp"}))
+    Options: ClassVar[type[BaseModel]] = MemorySourceOptions
+
+    def __init__(self, options: MemorySourceOptions) -> None:
+        self.server = MemoryServer.named(options.server)
+
+    def check(self, scope: SourceScope, *, log: bool) -> None:
+        if scope.database not in self.server.databases():
+            raise OperatorError(
+                "The server has no such database",
+                remedy=f"Choose of: {', '.join(self.server.databases()) or 'none yet'}",
+                database=scope.database,
+            )
+
+    def tables(self, scope: SourceScope) -> list[SourceTable]:
+        return [
+            SourceTable(name, count, sum(_size(row) for _, row in self.server.rows(scope.database, name)))
+            for name, count in self.server.tables(scope.database).items()
+            if scope.covers(name)
+        ]
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def log_end(self, scope: SourceScope) -> Position:
+        return {LOG: self.server.end}
+
+    def is_reached(self, position: Position, target: Position) -> bool:
+        return log_number(position) >= log_number(target)
+
+    def stream(self, scope: SourceScope, after: Position) -> ChangeStream:
+        return MemoryChangeStream(self.server, scope.schema, scope.database, scope.covers, after)
+
+    def plan(self, scope: SourceScope, table: str, slice_count: int) -> list[KeyRange]:
+        keys = [text for text, _ in self.server.rows(scope.database, table)]
+        count = max(1, min(slice_count, len(keys)))
+        bounds = [None, *(keys[len(keys) * number // count] for number in range(1, count)), None]
+        return [KeyRange(lower, upper) for lower, upper in pairwise(bounds)]
+
+    def read_chunk(
+        self,
+        scope: SourceScope,
+        table: str,
+        key_range: KeyRange,
+        resume: str | None,
+        limits: ReadLimits,
+        not_before: Position | None,
+    ) -> Chunk:
+        # The rows are read as they are now, which is never before a position that the log has reached.
+        start = resume if resume is not None else key_range.lower
+        rows = [
+            (text, row)
+            for text, row in self.server.rows(scope.database, table)
+            if (start is None or text >= start) and (key_range.upper is None or text < key_range.upper)
+        ]
+        taken = _within([row for _, row in rows], limits)
+        is_last = len(taken) == len(rows)
+        return Chunk(self._batch(scope, table, taken), None if is_last else rows[len(taken)][0], is_last)
+
+    def read_marked(
+        self, scope: SourceScope, table: str, marked: MarkedRange, limits: ReadLimits
+    ) -> Iterator[TableBatch]:
+        rows = [row for _, row in self.server.rows(scope.database, table) if _is_marked(row, marked)]
+        while rows:
+            taken = _within(rows, limits)
+            rows = rows[len(taken) :]
+            yield self._batch(scope, table, taken)
+
+    def close(self) -> None:
+        """Nothing to close: the server outlives its sources."""
+
+    def _batch(self, scope: SourceScope, table: str, rows: Sequence[Row]) -> TableBatch:
+        key = self.server.key(scope.database, table)
+        return TableBatch(
+            table=TableId(scope.schema, table),
+            key=key,
+            columns=raw_columns(rows),
+            row_count=len(rows),
+            original=lambda number: original(rows[number], key),
+            byte_count=sum(map(_size, rows)),
+        )
+
+
+def _size(row: Row) -> int:
+    return len(repr(row))
+
+
+def _within(rows: Sequence[Row], limits: ReadLimits) -> list[Row]:
+    """The first rows within the limits, but at least one."""
+    taken: list[Row] = []
+    size = 0
+    for row in rows[: limits.max_rows]:
+        size += _size(row)
+        if taken and size > limits.max_bytes:
+            break
+        taken.append(row)
+    return taken
+
+
+def _is_marked(row: Row, marked: MarkedRange) -> bool:
+    at = _time(row.get(marked.column))
+    if at is None:
+        return marked.unmarked
+    return (marked.since is None or marked.since <= at) and (marked.until is None or at < marked.until)
+
+
+def _time(value: Any) -> datetime | None:
+    """Naive times count as UTC, dates as their first moment."""
+    if isinstance(value, datetime):
+        return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+    return None

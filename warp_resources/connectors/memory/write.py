@@ -1,0 +1,198 @@
+"""Writes one conformed batch into a draft of the store, under the fence of its commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from warp_resources.connectors.memory.alter import apply_changes
+from warp_resources.connectors.memory.store import (
+    PENDING,
+    SUPERSEDED,
+    Contents,
+    Deletion,
+    StoredLetter,
+    StoredRow,
+    StoredTable,
+    Version,
+    now,
+)
+from warp_resources.errors import FencedOut, SchemaMoved
+from warp_resources.model.batches import ConformedBatch, ConformedTable, ErrorEntry, TableReceipt, WriteReceipt
+from warp_resources.model.positions import BatchCommit, ChunkCommit, Commit, SliceState, StreamCommit
+from warp_resources.model.tables import TableId
+
+
+def write(contents: Contents, batch: ConformedBatch) -> WriteReceipt:
+    """Apply all of a batch to a draft.
+
+    Raises:
+        FencedOut: another writer has taken over.
+        SchemaMoved: a table has another version than the one that its part is based on.
+    """
+    demand_fence(contents, batch.commit)
+    receipts = {
+        part.schema.table: _write_table(contents, part, batch.commit, batch.run_id)
+        for part in sorted(batch.tables, key=lambda part: part.schema.table)
+    }
+    for entry in batch.errors:
+        contents.log_error(entry, batch.run_id)
+    for table, receipt in receipts.items():
+        _count(contents, batch.run_id, table, receipt)
+    return WriteReceipt(receipts, _move_marker(contents, batch.commit))
+
+
+def demand_fence(contents: Contents, commit: Commit) -> None:
+    """Raise ``FencedOut`` unless the marker row of a commit is still as its writer left it."""
+    match commit:
+        case StreamCommit():
+            stream = contents.streams.get(commit.schema)
+            holds = stream is not None and (stream.epoch, stream.sequence) == (commit.epoch, commit.sequence)
+            where = f"stream of {commit.schema}"
+        case ChunkCommit():
+            table = contents.tables.get(commit.table)
+            holds = (
+                table is not None
+                and (commit.table, commit.generation) in contents.generations
+                and table.slice_epochs.get(commit.slice) == commit.epoch
+            )
+            where = f"{commit.slice} of {commit.table}"
+        case BatchCommit():
+            table = contents.tables.get(commit.table)
+            holds = table is not None and table.state.epoch == commit.epoch
+            where = f"batch of {commit.table}"
+    if not holds:
+        raise FencedOut(
+            "Another writer has taken over since this batch was built",
+            remedy="Nothing of it was committed; read again from the marker",
+            writer=where,
+            epoch=commit.epoch,
+        )
+
+
+def _write_table(contents: Contents, part: ConformedTable, commit: Commit, run_id: str) -> TableReceipt:
+    table_id = part.schema.table
+    table = contents.table(table_id)
+    if table.version != part.based_on:
+        raise SchemaMoved(
+            "Another writer changed the table's schema", table=table_id, based_on=part.based_on, found=table.version
+        )
+    for entry in (*_register(table, part, run_id), *part.errors):
+        contents.log_error(entry, run_id)
+    sequence = table.next_sequence()
+    is_newer = _newer_than(table, commit)
+    written = _put_rows(table, part, sequence, is_newer, keep_equal=isinstance(commit, BatchCommit))
+    delete_keys = [] if part.deletes is None else part.delete_keys().to_pylist()
+    deleted = [key for key in delete_keys if not is_newer(key)]
+    if contents.open_generations(table_id):
+        table.tombstones |= dict.fromkeys(deleted, sequence)
+    gone = [key for key in deleted if table.rows.pop(key, None) is not None]
+    position = commit.position if isinstance(commit, StreamCommit) else None
+    contents.deletions += [Deletion(table_id, key, now(), position) for key in gone]
+    rejected = _keep_letters(contents, part, sequence, {*written, *deleted}, is_newer)
+    return TableReceipt(sequence, len(written), len(gone), rejected, part.byte_count)
+
+
+def _register(table: StoredTable, part: ConformedTable, run_id: str) -> list[ErrorEntry]:
+    if not part.changes:
+        return []
+    errors = apply_changes(table, part.changes)
+    table.versions.append(Version(part.schema, part.changes, now(), run_id))
+    table.state = replace(table.state, schema_version=part.schema.version)
+    return errors
+
+
+def _newer_than(table: StoredTable, commit: Commit) -> Callable[[str], bool]:
+    """Whether a key was written or deleted after the chunk noted its basis; the stream's word is the last."""
+    if not isinstance(commit, ChunkCommit):
+        return lambda key: False
+    basis = commit.basis
+    changed = {key for key, row in table.rows.items() if row.sequence > basis}
+    changed |= {key for key, sequence in table.tombstones.items() if sequence > basis}
+    return lambda key: key in changed
+
+
+def _put_rows(
+    table: StoredTable, part: ConformedTable, sequence: int, is_newer: Callable[[str], bool], *, keep_equal: bool
+) -> list[str]:
+    names = [column.stored for column in part.schema.columns]
+    stamp = now()
+    written: list[str] = []
+    for key, row in zip(part.row_keys().to_pylist(), part.rows.to_pylist(), strict=True):
+        if is_newer(key):
+            continue
+        values = {name: row.get(name) for name in names}
+        known = table.rows.get(key)
+        if keep_equal and known is not None and _is_same(known.values, values):
+            continue
+        table.rows[key] = StoredRow(values, sequence, stamp)
+        written.append(key)
+    return written
+
+
+def _is_same(left: dict[str, Any], right: dict[str, Any]) -> bool:
+    """Equal to the last bit: NaN is NaN, and -0.0 is not 0.0."""
+    return left.keys() == right.keys() and all(repr(value) == repr(right[name]) for name, value in left.items())
+
+
+def _keep_letters(
+    contents: Contents, part: ConformedTable, sequence: int, touched: set[str], is_newer: Callable[[str], bool]
+) -> int:
+    """Supersede what the commit outdates, then keep its own letters; those of outdated chunk rows say so."""
+    table = part.schema.table
+    rejected = {letter.key_text for letter in part.dead_letters if letter.key_text and not is_newer(letter.key_text)}
+    outdated = touched | rejected
+    contents.letters = [
+        replace(kept, status=SUPERSEDED)
+        if kept.status == PENDING and kept.letter.table == table and kept.letter.key_text in outdated
+        else kept
+        for kept in contents.letters
+    ]
+    statuses = [
+        SUPERSEDED if letter.key_text and is_newer(letter.key_text) else PENDING for letter in part.dead_letters
+    ]
+    contents.letters += [
+        StoredLetter(letter, sequence, status, now())
+        for letter, status in zip(part.dead_letters, statuses, strict=True)
+    ]
+    return statuses.count(PENDING)
+
+
+def _move_marker(contents: Contents, commit: Commit) -> int | None:
+    match commit:
+        case StreamCommit():
+            row = contents.streams[commit.schema]
+            row = replace(row, position=commit.position, sequence=row.sequence + 1, updated_at=now())
+            contents.streams[commit.schema] = row
+            return row.sequence
+        case ChunkCommit():
+            _move_slice(contents, commit)
+        case BatchCommit() if commit.position is not None:
+            table = contents.table(commit.table)
+            table.state = replace(table.state, position=commit.position, updated_at=now())
+    return None
+
+
+def _move_slice(contents: Contents, commit: ChunkCommit) -> None:
+    generation = contents.generations[commit.table, commit.generation]
+
+    def moved(part: SliceState) -> SliceState:
+        if part.name != commit.slice:
+            return part
+        return replace(part, resume=commit.resume, is_done=commit.is_done, high=commit.high)
+
+    slices = tuple(moved(part) for part in generation.slices)
+    contents.generations[commit.table, commit.generation] = replace(generation, slices=slices)
+
+
+def _count(contents: Contents, run_id: str, table: TableId, receipt: TableReceipt) -> None:
+    run = contents.runs.get((run_id, table))
+    if run is not None:
+        contents.runs[run_id, table] = replace(
+            run,
+            rows_written=run.rows_written + receipt.rows_written,
+            rows_deleted=run.rows_deleted + receipt.rows_deleted,
+            rows_rejected=run.rows_rejected + receipt.rows_rejected,
+            byte_count=run.byte_count + receipt.byte_count,
+        )
