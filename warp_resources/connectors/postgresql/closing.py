@@ -1,0 +1,152 @@
+"""Ends generations: removes what a whole reading proved stale, and frees what it held."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from psycopg import sql
+
+from warp_resources.connectors.postgresql.conversions import compound_key, temporary_functions
+from warp_resources.connectors.postgresql.generations import (
+    end_generation,
+    open_generation,
+    open_generations,
+    release_slices,
+)
+from warp_resources.connectors.postgresql.letters import add_errors
+from warp_resources.connectors.postgresql.markers import BATCH, STREAM, advance_table, lock_tables, set_loaded
+from warp_resources.connectors.postgresql.merge import Stale, any_stale, count_blocks, delete_stale
+from warp_resources.connectors.postgresql.registry import is_stored, latest_schema
+from warp_resources.connectors.postgresql.runs import count_rows
+from warp_resources.connectors.postgresql.session import Connection, Session
+from warp_resources.connectors.postgresql.table_commit import SNAPSHOT
+from warp_resources.errors import OperatorError
+from warp_resources.model.batches import ErrorEntry, TableReceipt
+from warp_resources.model.positions import GenerationState, Position
+from warp_resources.model.tables import TableId, TableSchema
+
+_BLOCKS = 256
+"""Of the table, cleaned in one transaction, so that its row is never locked for long."""
+
+# A key that was read but could not be written is not stale (whole-row letters since the generation opened).
+_QUARANTINED = (
+    "select key_text from cartridge_warp_metadata.dead_letters where schema_name = {} and table_name = {}"
+    " and column_name is null and key_text is not null and sequence > {}"
+)
+_HIGHEST = """
+select high from cartridge_warp_metadata.slices
+where schema_name = %s and table_name = %s and generation = %s and high is not null
+order by high desc limit 1
+"""
+
+
+def close_generation(session: Session, table: TableId, generation: str, run_id: str) -> int:
+    """Remove stale rows in small transactions, then end the generation; safe to repeat after a crash."""
+    with session.connected() as connection:
+        state = open_generation(connection, table, generation)
+    if state is None:
+        # Another process that read the last slices beside this one was first.
+        return 0
+    if not state.is_read:
+        raise OperatorError(
+            "Not every slice of the generation is read yet",
+            remedy="Read the other slices first",
+            table=table,
+            generation=generation,
+            unread=sum(not part.is_done for part in state.slices),
+        )
+    removed = _remove_stale(session, state, run_id) if state.is_whole else 0
+    with session.transaction() as connection:
+        release_slices(connection, table, generation)
+        row = lock_tables(connection, [table], STREAM)[table]
+        if end_generation(connection, table, generation, "closed") and state.is_whole:
+            set_loaded(connection, table, _high(connection, state) if row.state.mode == BATCH else None)
+    return removed
+
+
+def abandon(
+    connection: Connection, tables: Sequence[TableId], is_meant: Callable[[GenerationState], bool], reason: str
+) -> None:
+    """End generations of the tables without removing anything, and say why in ``error_log``.
+
+    Runs inside a transaction and locks as commits do: the slices' rows, then the tables'.
+    """
+    if not tables:
+        return
+    names = {table.name for table in tables}
+    found = open_generations(connection, tables[0].schema)
+    meant = [state for state in found if state.table.name in names and is_meant(state)]
+    for state in meant:
+        release_slices(connection, state.table, state.generation)
+    lock_tables(connection, [state.table for state in meant], STREAM)
+    for state in meant:
+        if end_generation(connection, state.table, state.generation, "abandoned"):
+            add_errors(connection, [_abandoned(state, reason)], None)
+
+
+def _abandoned(state: GenerationState, reason: str) -> ErrorEntry:
+    return ErrorEntry(
+        table=state.table,
+        error_type="generation_abandoned",
+        message=f"The generation {state.generation} was abandoned: {reason}",
+        action="rows that no chunk has seen are kept",
+    )
+
+
+def _remove_stale(session: Session, state: GenerationState, run_id: str) -> int:
+    with session.connected() as connection:
+        schema = latest_schema(connection, state.table)
+        if schema is None or not is_stored(connection, schema):
+            return 0
+        connection.execute(temporary_functions())
+        blocks = connection.execute(count_blocks(schema)).fetchall()[0][0]
+    removed = 0
+    # Rows that are added or changed meanwhile land anywhere, but carry a later sequence.
+    for first_block in range(0, blocks, _BLOCKS):
+        stale = _stale(schema, state, first_block)
+        with session.connected() as connection:
+            has_some = connection.execute(any_stale(stale)).fetchall()[0][0]
+        if has_some:
+            removed += _remove(session, stale, run_id)
+    return removed
+
+
+def _remove(session: Session, stale: Stale, run_id: str) -> int:
+    table = stale.schema.table
+    with session.transaction() as connection:
+        row = lock_tables(connection, [table], STREAM)[table]
+        sequence = row.state.sequence + 1
+        removed = connection.execute(delete_stale(stale, sequence=sequence)).rowcount
+        advance_table(
+            connection,
+            table,
+            row,
+            mode=row.state.mode,
+            version=row.state.schema_version,
+            stream_sequence=row.stream_sequence,
+        )
+        count_rows(connection, run_id, table, SNAPSHOT, TableReceipt(sequence, rows_deleted=removed), None)
+        return removed
+
+
+def _stale(schema: TableSchema, state: GenerationState, first_block: int) -> Stale:
+    columns = [column for name in schema.key if (column := schema.column(name)) is not None]
+    kept = sql.SQL(_QUARANTINED).format(
+        sql.Literal(state.table.schema), sql.Literal(state.table.name), sql.Literal(state.first_sequence)
+    )
+    return Stale(
+        schema=schema,
+        key_text=compound_key(columns, "t"),
+        kept=kept,
+        first_sequence=state.first_sequence,
+        first_block=first_block,
+        end_block=first_block + _BLOCKS,
+    )
+
+
+def _high(connection: Connection, state: GenerationState) -> Position | None:
+    row = connection.execute(_HIGHEST, [state.table.schema, state.table.name, state.generation]).fetchone()
+    if row is None:
+        return None
+    high: Position = row.high
+    return high

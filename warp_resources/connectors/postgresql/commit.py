@@ -1,0 +1,157 @@
+"""Commits a batch: staging, fence, locks, tables and marker, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from warp_resources.connectors.postgresql.generations import move_slice
+from warp_resources.connectors.postgresql.letters import add_errors
+from warp_resources.connectors.postgresql.markers import BATCH, STREAM, LockedRow, lock_tables, move_stream
+from warp_resources.connectors.postgresql.session import Connection, Session
+from warp_resources.connectors.postgresql.staged import (
+    Staged,
+    delete_layout,
+    row_layout,
+    stage_deletes,
+    stage_rows,
+)
+from warp_resources.connectors.postgresql.staging import StagingTable, StagingTables
+from warp_resources.connectors.postgresql.straight import straight_copy
+from warp_resources.connectors.postgresql.table_commit import LockedTable, TablePart, write_part
+from warp_resources.errors import FencedOut
+from warp_resources.model.batches import ConformedBatch, ConformedTable, TableReceipt, WriteReceipt
+from warp_resources.model.positions import BatchCommit, ChunkCommit, Commit, StreamCommit
+from warp_resources.model.tables import TableId
+
+_NOTES = """
+select t.name, exists (
+    select from cartridge_warp_metadata.dead_letters as d
+    where d.schema_name = %(schema)s and d.table_name = t.name and d.status = 'pending'
+) as has_pending, exists (
+    select from cartridge_warp_metadata.generations as g
+    where g.schema_name = %(schema)s and g.table_name = t.name and g.status = 'open'
+) as is_read
+from unnest(%(tables)s::text[]) as t (name)
+"""
+
+
+def write_batch(session: Session, staging: StagingTables, batch: ConformedBatch) -> WriteReceipt:
+    """Commit all of a batch or nothing.
+
+    Raises:
+        FencedOut: another writer has taken over.
+        SchemaMoved: a table's schema is not the one that its part was conformed to.
+        TransientError: nothing is committed, or the answer to the commit was lost; the marker tells which.
+    """
+    tables = sorted(batch.tables, key=lambda part: part.schema.table)
+    with session.connected() as connection:
+        heads = [_head(connection, part, batch.commit) for part in tables]
+        reserved = iter(staging.reserve(connection, [layout for part in tables for layout in _layouts(part)]))
+    with session.transaction() as connection:
+        parts = [_stage(connection, staging, reserved, *pair) for pair in zip(tables, heads, strict=True)]
+        stream_sequence = _pass_fence(connection, batch.commit)
+        rows = lock_tables(connection, [part.schema.table for part in tables], _mode(batch.commit))
+        _refuse_overtaken(batch.commit, rows)
+        locked = _locked(connection, parts, rows, batch.commit)
+        receipts: dict[TableId, TableReceipt] = {}
+        for part in parts:
+            name = part.table.schema.table
+            receipts[name] = write_part(connection, part, locked[name], batch.commit, batch.run_id)
+        staging.empty(connection)
+        add_errors(connection, batch.errors, batch.run_id)
+    return WriteReceipt(receipts, stream_sequence)
+
+
+def _layouts(part: ConformedTable) -> list[tuple[str, ...]]:
+    layouts = [row_layout(part)] if part.rows.num_rows else []
+    if part.deletes is not None and part.deletes.num_rows:
+        layouts.append(delete_layout(part, part.deletes))
+    return layouts
+
+
+def _head(connection: Connection, part: ConformedTable, commit: Commit) -> int | None:
+    """How many rows have to be staged although the rest can be copied straight; None means all."""
+    if not isinstance(commit, ChunkCommit):
+        return None
+    way = straight_copy(connection, part, commit)
+    return None if way is None else way.head
+
+
+def _stage(
+    connection: Connection,
+    staging: StagingTables,
+    reserved: Iterator[StagingTable],
+    part: ConformedTable,
+    head: int | None,
+) -> TablePart:
+    rows: Staged | None = None
+    deletes: Staged | None = None
+    restage = _nothing_to_restage
+    if part.rows.num_rows:
+        table = next(reserved)
+        if head != 0:
+            count = part.rows.num_rows if head is None else head
+            rows = stage_rows(connection, staging, table, part, 0, count)
+        restage = partial(_restage, connection, staging, table, part)
+    if part.deletes is not None and part.deletes.num_rows:
+        deletes = stage_deletes(connection, staging, next(reserved), part, part.deletes)
+    return TablePart(part, rows, deletes, head, restage)
+
+
+def _restage(
+    connection: Connection, staging: StagingTables, table: StagingTable, part: ConformedTable, start: int
+) -> Staged:
+    return stage_rows(connection, staging, table, part, start, part.rows.num_rows - start)
+
+
+def _nothing_to_restage(start: int) -> Staged:
+    raise AssertionError(f"a part without rows has none from {start} on")
+
+
+def _pass_fence(connection: Connection, commit: Commit) -> int | None:
+    if isinstance(commit, StreamCommit):
+        return move_stream(connection, commit)
+    if isinstance(commit, ChunkCommit):
+        move_slice(connection, commit)
+    return None
+
+
+def _refuse_overtaken(commit: Commit, rows: dict[TableId, LockedRow]) -> None:
+    """A batch table's fence is its own row, which is locked by now."""
+    if not isinstance(commit, BatchCommit):
+        return
+    state = rows[commit.table].state if commit.table in rows else None
+    if state is None or state.epoch != commit.epoch or state.mode != BATCH:
+        raise FencedOut(
+            "Another writer has taken over this table, so nothing of this batch was committed",
+            remedy="Let that process go on",
+            table=commit.table,
+            epoch=commit.epoch,
+        )
+
+
+def _locked(
+    connection: Connection, parts: list[TablePart], rows: dict[TableId, LockedRow], commit: Commit
+) -> dict[TableId, LockedTable]:
+    """What else is to be known of each table, asked only now that nobody can change it."""
+    if not parts:
+        return {}
+    schema = parts[0].table.schema.table.schema
+    notes = connection.execute(_NOTES, {"schema": schema, "tables": [name.name for name in rows]}).fetchall()
+    pending = {note.name for note in notes if note.has_pending}
+    read = {note.name for note in notes if note.is_read}
+    return {
+        name: LockedTable(
+            row=rows[name],
+            has_pending=name.name in pending,
+            is_read=name.name in read,
+            may_copy=part.head is not None and _head(connection, part.table, commit) is not None,
+        )
+        for part in parts
+        for name in (part.table.schema.table,)
+    }
+
+
+def _mode(commit: Commit) -> str:
+    return BATCH if isinstance(commit, BatchCommit) else STREAM

@@ -1,0 +1,76 @@
+"""Composes the statements that make and alter tables; executes none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from psycopg import sql
+
+from warp_resources.connectors.postgresql.conversions import converted, key_json
+from warp_resources.connectors.postgresql.merge import SEQUENCE, SYNCED_AT, table_identifier
+from warp_resources.connectors.postgresql.types import stored_type
+from warp_resources.model.tables import ChangeKind, Column, Kind, SchemaChange, TableSchema
+
+ALTERING = (ChangeKind.ALTER_TYPE, ChangeKind.KEY_TO_JSON)
+
+
+def create_schema(name: str) -> sql.Composed:
+    """Make a destination schema."""
+    return sql.SQL("create schema {}").format(sql.Identifier(name))
+
+
+def create_table(schema: TableSchema) -> sql.Composed:
+    """Make a table with its key and the engine's own columns."""
+    columns = [_definition(column, is_key=column.name in schema.key) for column in schema.columns]
+    columns += [
+        sql.SQL("{} bigint not null").format(sql.Identifier(SEQUENCE)),
+        sql.SQL("{} timestamp with time zone not null").format(sql.Identifier(SYNCED_AT)),
+    ]
+    if schema.key:
+        key = sql.SQL(", ").join(sql.Identifier(column.stored) for column in _in_key_order(schema))
+        columns.append(sql.SQL("primary key ({})").format(key))
+    return sql.SQL("create table {} ({})").format(table_identifier(schema), sql.SQL(", ").join(columns))
+
+
+def alter_table(schema: TableSchema, changes: Sequence[SchemaChange]) -> sql.Composed | None:
+    """All additions and type changes of a commit as one statement, hence one rewrite; None where there are none."""
+    steps = [step for change in changes if (step := _step(schema, change)) is not None]
+    if not steps:
+        return None
+    return sql.SQL("alter table {} {}").format(table_identifier(schema), sql.SQL(", ").join(steps))
+
+
+def _step(schema: TableSchema, change: SchemaChange) -> sql.Composed | None:
+    column, before = change.after, change.before
+    if column is None:
+        return None
+    if change.kind is ChangeKind.ADD_COLUMN:
+        return sql.SQL("add column {}").format(_definition(column, is_key=False))
+    if change.kind not in ALTERING or before is None:
+        return None
+    value = sql.Identifier(before.stored)
+    using: sql.Composable
+    if change.kind is ChangeKind.KEY_TO_JSON:
+        using = key_json(before, value)
+    elif stored_type(before.type) == stored_type(column.type):
+        return None
+    else:
+        using = converted(before.type, column.type, value)
+    return sql.SQL("alter column {} type {} using {}").format(
+        value, _type(column, is_key=column.name in schema.key), using
+    )
+
+
+def _definition(column: Column, *, is_key: bool) -> sql.Composed:
+    null = sql.SQL(" not null" if is_key else "")
+    return sql.SQL("{} {}{}").format(sql.Identifier(column.stored), _type(column, is_key=is_key), null)
+
+
+def _type(column: Column, *, is_key: bool) -> sql.SQL:
+    name = stored_type(column.type)
+    # Keys are compared byte by byte, which needs no collation library and is several times faster to load.
+    return sql.SQL(f'{name} collate "C"' if is_key and column.type.kind is Kind.TEXT else name)
+
+
+def _in_key_order(schema: TableSchema) -> list[Column]:
+    return [column for name in schema.key if (column := schema.column(name)) is not None]

@@ -1,0 +1,163 @@
+"""The PostgreSQL destination: what ``interfaces.Destination`` promises, each call on one connection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from psycopg import sql
+from pydantic import BaseModel
+
+from warp_resources.connectors.postgresql import closing, covering, generations, letters, markers, plans, registry, runs
+from warp_resources.connectors.postgresql.check import check_server
+from warp_resources.connectors.postgresql.commit import write_batch
+from warp_resources.connectors.postgresql.merge import table_identifier
+from warp_resources.connectors.postgresql.migrations import is_prepared, prepare
+from warp_resources.connectors.postgresql.options import PostgresOptions
+from warp_resources.connectors.postgresql.session import Connection, Session
+from warp_resources.connectors.postgresql.staging import StagingTables
+from warp_resources.connectors.postgresql.state import PostgresStateStore
+from warp_resources.model.batches import ConformedBatch, ErrorEntry, WriteReceipt
+from warp_resources.model.capabilities import Capabilities
+from warp_resources.model.positions import (
+    ChunkBasis,
+    GenerationState,
+    KeyRange,
+    Position,
+    SliceState,
+    StreamCommit,
+    StreamState,
+    TableState,
+)
+from warp_resources.model.tables import TableId, TableSchema
+
+
+class PostgresDestination:
+    """Rows and metadata in one PostgreSQL database."""
+
+    capabilities: ClassVar[Capabilities] = Capabilities()
+    Options: ClassVar[type[BaseModel]] = PostgresOptions
+
+    def __init__(self, options: PostgresOptions) -> None:
+        self._options = options
+        self._session = Session(options)
+        self._staging = StagingTables(self._session)
+
+    def state_store(self) -> PostgresStateStore:
+        """A state store in this database, with a connection of its own."""
+        return PostgresStateStore(self._options)
+
+    def check(self) -> None:
+        check_server(self._session, self._options)
+
+    def prepare(self) -> None:
+        prepare(self._session)
+
+    def table_schemas(self, schema: str) -> dict[str, TableSchema]:
+        with self._session.connected() as connection:
+            return registry.latest_schemas(connection, schema) if is_prepared(connection) else {}
+
+    def stream_state(self, schema: str) -> StreamState | None:
+        with self._session.connected() as connection:
+            return markers.stream_state(connection, schema) if is_prepared(connection) else None
+
+    def table_states(self, schema: str) -> dict[str, TableState]:
+        with self._session.connected() as connection:
+            return markers.table_states(connection, schema) if is_prepared(connection) else {}
+
+    def start_stream(self, schema: str, position: Position, lost: Sequence[TableId] = ()) -> StreamState:
+        with self._session.transaction() as connection:
+            return covering.start_stream(connection, schema, position, lost)
+
+    def seize_stream(self, schema: str) -> StreamState:
+        with self._session.transaction() as connection:
+            return markers.seize_stream(connection, schema)
+
+    def admit(self, commit: StreamCommit, tables: Sequence[TableId], dismissed: Sequence[TableId]) -> int:
+        with self._session.transaction() as connection:
+            return covering.admit(connection, commit, tables, dismissed)
+
+    def seize_table(self, table: TableId, mode: str) -> TableState:
+        with self._session.transaction() as connection:
+            return markers.seize_table(connection, table, mode)
+
+    def mark_loaded(self, table: TableId) -> None:
+        with self._session.transaction() as connection:
+            markers.lock_tables(connection, [table], markers.STREAM)
+            markers.set_loaded(connection, table)
+
+    def table_plan(self, table: TableId) -> list[KeyRange]:
+        with self._session.connected() as connection:
+            return plans.table_plan(connection, table) if is_prepared(connection) else []
+
+    def save_plan(self, table: TableId, ranges: Sequence[KeyRange]) -> list[KeyRange]:
+        with self._session.transaction() as connection:
+            markers.lock_tables(connection, [table], markers.STREAM)
+            return plans.save_plan(connection, table, ranges)
+
+    def open_generation(self, table: TableId, generation: str, slices: Sequence[str] | None = None) -> GenerationState:
+        with self._session.transaction() as connection:
+            row = markers.lock_tables(connection, [table], markers.STREAM)[table]
+            is_empty = self._is_empty(connection, table)
+            return generations.begin_generation(
+                connection, table, generation, slices, sequence=row.state.sequence, is_straight=is_empty
+            )
+
+    def generations(self, schema: str) -> list[GenerationState]:
+        with self._session.connected() as connection:
+            return generations.open_generations(connection, schema) if is_prepared(connection) else []
+
+    def seize_slice(self, table: TableId, generation: str, slice_name: str) -> tuple[int, SliceState]:
+        with self._session.transaction() as connection:
+            return generations.seize_slice(connection, table, generation, slice_name)
+
+    def chunk_basis(self, table: TableId) -> ChunkBasis:
+        with self._session.connected() as connection:
+            return markers.chunk_basis(connection, table)
+
+    def close_generation(self, table: TableId, generation: str, run_id: str) -> int:
+        return closing.close_generation(self._session, table, generation, run_id)
+
+    def abandon_generation(self, table: TableId, generation: str, reason: str) -> None:
+        with self._session.transaction() as connection:
+            closing.abandon(connection, [table], lambda state: state.generation == generation, reason)
+
+    def write(self, batch: ConformedBatch) -> WriteReceipt:
+        return write_batch(self._session, self._staging, batch)
+
+    def record_run(
+        self,
+        run_id: str,
+        table: TableId,
+        mode: str,
+        status: str,
+        error: str | None = None,
+        start: Position | None = None,
+        end: Position | None = None,
+    ) -> None:
+        with self._session.transaction() as connection:
+            runs.record_run(connection, run_id, table, mode, status, error, start, end)
+
+    def record_errors(self, errors: Sequence[ErrorEntry], run_id: str) -> None:
+        with self._session.transaction() as connection:
+            letters.add_errors(connection, errors, run_id)
+
+    def row_count(self, table: TableId) -> int:
+        with self._session.connected() as connection:
+            schema = registry.latest_schema(connection, table) if is_prepared(connection) else None
+            if schema is None or not registry.is_stored(connection, schema):
+                return 0
+            counted = connection.execute(sql.SQL("select count(*) from {}").format(table_identifier(schema)))
+            return int(counted.fetchall()[0][0])
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _is_empty(self, connection: Connection, table: TableId) -> bool:
+        schema = registry.latest_schema(connection, table)
+        if schema is None or not registry.is_stored(connection, schema):
+            return True
+        found = connection.execute(
+            sql.SQL("select not exists (select from {})").format(table_identifier(schema))
+        ).fetchall()
+        return bool(found[0][0])

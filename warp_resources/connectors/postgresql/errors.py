@@ -1,0 +1,137 @@
+"""Turns the driver's exceptions into the engine's, by SQLSTATE."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import psycopg
+
+from warp_resources.errors import OperatorError, TransientError, WarpError
+
+# Classes and codes that a later attempt may get past; everything unknown is the operator's.
+_TRANSIENT_CLASSES = {"08", "53"}
+_TRANSIENT = {
+    "25006": "The server takes no writes now (it is read-only or a standby)",
+    "25P03": "The server ended an idle transaction",
+    "25P04": "The transaction took longer than its timeout",
+    "40001": "The transaction collided with another one",
+    "40P01": "The transaction was chosen to end a deadlock",
+    "55006": "An object is in use",
+    "55P03": "A lock was not granted in time",
+    "57014": "The statement took longer than its timeout",
+    "57P01": "The server is shutting down",
+    "57P02": "The server crashed and restarts",
+    "57P03": "The server is starting up",
+    "57P05": "The server ended an idle session",
+    "58030": "The server could not read or write a file",
+}
+_REMEDIES = {
+    "25006": "Point connection_string at the primary if this lasts",
+    "28000": "Check the user, the database and pg_hba.conf",
+    "28P01": "Check the user and the password in connection_string",
+    "3D000": "Create the database, or correct its name in connection_string",
+    "3F000": "Create the schema, or grant CREATE on the database",
+    "42701": "Rename or drop the column that was added by hand",
+    "42P01": "Restore the table, or delete its rows in schema_registry and sync_markers to load it again",
+    "53100": "Free disk space on the database server",
+    "53300": "Raise max_connections or close other sessions",
+    "57014": "Raise transaction_timeout if this repeats",
+}
+_CONTENT_CLASSES = {"22", "23"}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Whom we talk to, for messages; ``secret`` is what must never be shown."""
+
+    host: str
+    port: str
+    database: str
+    user: str
+    secret: str | None = None
+
+    def facts(self) -> dict[str, object]:
+        return {"host": self.host, "port": self.port, "database": self.database}
+
+    def masked(self, text: str) -> str:
+        return text.replace(self.secret, "***") if self.secret else text
+
+
+def translate(error: psycopg.Error, endpoint: Endpoint) -> WarpError:
+    """The engine's error for a driver's: ``TransientError`` if a later attempt may succeed."""
+    code = error.sqlstate
+    if code is None:
+        return _without_code(error, endpoint)
+    remedy = _missing_grant(error, endpoint) if code == "42501" else _REMEDIES.get(code)
+    facts = {**endpoint.facts(), **_named(error), "sqlstate": code}
+    if code in _TRANSIENT or code[:2] in _TRANSIENT_CLASSES:
+        return TransientError(_TRANSIENT.get(code) or _message(error, endpoint), remedy=remedy, **facts)
+    if code[:2] in _CONTENT_CLASSES:
+        # The server's own words would quote the value.
+        kind = type(error).__name__
+        return OperatorError(
+            f"PostgreSQL refused a value ({kind})",
+            remedy=remedy or "Drop the constraint, or correct the rows at the source",
+            **facts,
+        )
+    return OperatorError(f"PostgreSQL: {_message(error, endpoint)}", remedy=remedy, **facts)
+
+
+def _without_code(error: psycopg.Error, endpoint: Endpoint) -> WarpError:
+    """libpq gives no SQLSTATE for a refused connection, so that only its words are left to tell the causes apart."""
+    words = endpoint.masked(str(error)).strip()
+    if not isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return OperatorError(f"The PostgreSQL driver refused a statement ({type(error).__name__})", **endpoint.facts())
+    causes = {
+        "authentication failed": "28P01",
+        "no password supplied": "28P01",
+        "no pg_hba.conf entry": "28000",
+        "role": "28000",
+        "database": "3D000",
+    }
+    if "FATAL" in words and not any(
+        phrase in words for phrase in ("starting up", "shutting down", "too many", "slots")
+    ):
+        for phrase, code in causes.items():
+            if phrase in words:
+                return OperatorError(
+                    f"PostgreSQL refuses the connection: {_last_line(words)}",
+                    remedy=_REMEDIES[code],
+                    **endpoint.facts(),
+                )
+    return TransientError(
+        f"PostgreSQL does not answer at {endpoint.host}:{endpoint.port}: {_last_line(words)}",
+        remedy="Check that the server runs and can be reached from here",
+        **endpoint.facts(),
+    )
+
+
+def _last_line(words: str) -> str:
+    return words.splitlines()[-1].strip() if words else "connection lost"
+
+
+def _message(error: psycopg.Error, endpoint: Endpoint) -> str:
+    return endpoint.masked(error.diag.message_primary or type(error).__name__)
+
+
+def _named(error: psycopg.Error) -> dict[str, object]:
+    diag = error.diag
+    named = {"table": diag.table_name, "column": diag.column_name, "constraint": diag.constraint_name}
+    return {name: value for name, value in named.items() if value}
+
+
+def _missing_grant(error: psycopg.Error, endpoint: Endpoint) -> str:
+    words = error.diag.message_primary or ""
+    grants = {
+        "for database": f"grant create, temporary on database {endpoint.database}",
+        "temporary tables": f"grant temporary on database {endpoint.database}",
+        "for schema": "grant usage, create on schema <the schema named above>",
+        "for table": "grant select, insert, update, delete on <the table named above>",
+        "must be owner": "alter table <the table named above> owner",
+    }
+    grant = next((text for phrase, text in causes_in(grants, words)), "grant create on database " + endpoint.database)
+    return f"As an administrator: {grant} to {endpoint.user}"
+
+
+def causes_in(phrases: dict[str, str], words: str) -> list[tuple[str, str]]:
+    return [(phrase, text) for phrase, text in phrases.items() if phrase in words]

@@ -1,0 +1,96 @@
+-- Canonical text and key text of SPEC 5, for `alter ... using`; they live as long as the session.
+-- The same rules in Python: arrow/numbers.py, arrow/times.py, arrow/keys.py.
+
+create or replace function pg_temp.warp_mantissa(digits text) returns text language sql immutable as $$
+    select case when length(digits) = 1 then digits else left(digits, 1) || '.' || substr(digits, 2) end
+$$;
+
+-- float8's text is the shortest form, but turns to exponents at 1e15 and pads them.
+create or replace function pg_temp.warp_double_text(v double precision) returns text language sql immutable as $$
+    select case
+        when v = 0 or v in ('NaN', 'Infinity', '-Infinity') then v::text
+        when abs(v) >= 1e21 or abs(v) < 1e-6 then regexp_replace(v::text, 'e([+-])0+', 'e\1')
+        else trim_scale(v::text::numeric)::text
+    end
+$$;
+
+create or replace function pg_temp.warp_tiny_text(v numeric, pad integer) returns text language sql immutable as $$
+    select case when v < 0 then '-' else '' end || pg_temp.warp_mantissa(digits) || 'e-'
+        || lpad((scale(v) - length(digits) + 1)::text, greatest(pad, length((scale(v) - length(digits) + 1)::text)), '0')
+    from (select ltrim(substr(abs(v)::text, 3), '0') as digits) as s
+$$;
+
+create or replace function pg_temp.warp_huge_text(v numeric) returns text language sql immutable as $$
+    select case when v < 0 then '-' else '' end || pg_temp.warp_mantissa(rtrim(abs(v)::text, '0'))
+        || 'e+' || (length(abs(v)::text) - 1)::text
+$$;
+
+create or replace function pg_temp.warp_numeric_text(v numeric) returns text language sql immutable as $$
+    select case
+        when v = 0 or v in ('NaN', 'Infinity', '-Infinity') then v::text
+        when scale(v) = 0 and abs(v) >= 1e21 then pg_temp.warp_huge_text(v)
+        when scale(v) > 0 and abs(v) < 1e-6 then pg_temp.warp_tiny_text(v, 1)
+        else v::text
+    end
+$$;
+
+create or replace function pg_temp.warp_number_key(v numeric) returns text language sql immutable as $$
+    select case
+        when v in ('NaN', 'Infinity', '-Infinity') then '{"$numberDouble": "' || v::text || '"}'
+        when v = 0 then '0'
+        when scale(trim_scale(v)) = 0 and abs(v) >= 1e21 then pg_temp.warp_huge_text(trim_scale(v))
+        when scale(trim_scale(v)) > 0 and abs(v) < 1e-4 then pg_temp.warp_tiny_text(trim_scale(v), 2)
+        else trim_scale(v)::text
+    end
+$$;
+
+-- Years outside 1-9999 carry a sign and six digits; 1 BC is the year 0.
+create or replace function pg_temp.warp_date_text(v timestamp) returns text language sql immutable as $$
+    select case
+        when y between 1 and 9999 then lpad(y::text, 4, '0')
+        when y < 0 then '-' || lpad((-y)::text, 6, '0')
+        else '+' || lpad(y::text, 6, '0')
+    end || to_char(v, '-MM-DD')
+    from (select (extract(year from v) + case when extract(year from v) < 0 then 1 else 0 end)::integer as y) as s
+$$;
+
+create or replace function pg_temp.warp_timestamp_text(v timestamp, is_ms boolean, zone text)
+returns text language sql immutable as $$
+    select pg_temp.warp_date_text(v) || to_char(v, '"T"HH24:MI:SS') || case
+        when is_ms then to_char(v, '.MS')
+        when to_char(v, 'US') = '000000' then ''
+        else to_char(v, '.US')
+    end || zone
+$$;
+
+create or replace function pg_temp.warp_time_text(v time) returns text language sql immutable as $$
+    select case when v::text like '%.%' then rpad(v::text, 15, '0') else v::text end
+$$;
+
+create or replace function pg_temp.warp_date_key(v timestamptz) returns text language sql immutable as $$
+    select case
+        when v >= '1970-01-01 00:00:00+00' and v < '10000-01-01 00:00:00+00' then '{"$date": "'
+            || regexp_replace(pg_temp.warp_timestamp_text(v at time zone 'UTC', true, 'Z'), '\.000Z$', 'Z') || '"}'
+        else '{"$date": {"$numberLong": "' || (extract(epoch from v) * 1000)::bigint::text || '"}}'
+    end
+$$;
+
+create or replace function pg_temp.warp_binary_key(v bytea, subtype text) returns text language sql immutable as $$
+    select '{"$binary": {"base64": "' || translate(encode(v, 'base64'), E'\n', '') || '", "subType": "' || subtype || '"}}'
+$$;
+
+-- A JSON string in ASCII only, as Python's json.dumps writes it.
+create or replace function pg_temp.warp_string_key(v text) returns text language sql immutable as $$
+    select case when v collate "C" ~ '^[ -~]*$' then to_json(v)::text else (
+        select '"' || string_agg(case
+            when letter = '"' then '\"'
+            when code < 127 then trim(both '"' from to_json(letter)::text)
+            when code < 65536 then '\u' || lpad(to_hex(code), 4, '0')
+            else '\u' || to_hex(55296 + ((code - 65536) >> 10)) || '\u' || to_hex(56320 + ((code - 65536) & 1023))
+        end, '' order by turn) || '"'
+        from (
+            select letter, ascii(letter) as code, turn
+            from string_to_table(v, null) with ordinality as letters (letter, turn)
+        ) as s
+    ) end
+$$;

@@ -1,0 +1,94 @@
+"""Fills tables by binary COPY."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pgpq
+import psycopg
+import pyarrow as pa
+from pgpq.encoders import StringEncoderBuilder
+from pgpq.schema import Jsonb
+from psycopg import sql
+
+from warp_resources.connectors.postgresql.session import Connection
+from warp_resources.errors import OperatorError
+
+_SLICE_BYTES = 4 * 2**20
+_MOST_SLICE_ROWS = 50_000
+
+
+def copy_into(
+    connection: Connection, table: sql.Identifier, columns: Sequence[str], types: Sequence[str], rows: pa.RecordBatch
+) -> None:
+    """Append rows by binary COPY.
+
+    Args:
+        columns: the columns to fill, in the order of ``rows``.
+        types: their PostgreSQL types. COPY checks none: bytes of another type of equal width land as nonsense.
+    """
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    statement = sql.SQL("copy {} ({}) from stdin with (format binary)").format(table, names)
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        for part in encoded(rows, types):
+            copy.write(part)
+
+
+def encoded(rows: pa.RecordBatch, types: Sequence[str]) -> Iterator[bytes]:
+    """The rows as a binary COPY stream, in pieces of a few megabytes."""
+    # Names of our own: the encoder keys its columns by name.
+    rows = pa.RecordBatch.from_arrays(rows.columns, names=[f"c{index}" for index in range(rows.num_columns)])
+    encoder = _encoder(rows.schema, types)
+    header = encoder.write_header()
+    for part in _slices(rows):
+        yield header + encoder.write_batch(part)
+        header = b""
+    yield header + encoder.finish()
+
+
+def verify_types(connection: Connection, schema: str, table: str, expected: dict[str, str]) -> None:
+    """Prove that a table's columns have the types that a straight COPY is about to assume.
+
+    Raises:
+        OperatorError: a column is missing or was altered by hand.
+    """
+    found = dict(
+        connection.execute(
+            "select attname::text, format_type(atttypid, atttypmod) from pg_attribute"
+            " where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped",
+            [sql.Identifier(schema, table).as_string(connection)],
+        ).fetchall()
+    )
+    for column, type_name in expected.items():
+        if found.get(column) != type_name:
+            raise OperatorError(
+                "A column is not of the type that its registry entry says",
+                remedy=f"Alter it back to {type_name}, or drop the table and its markers to load it again",
+                table=f"{schema}.{table}",
+                column=column,
+                found=found.get(column, "no such column"),
+            )
+
+
+def _encoder(schema: pa.Schema, types: Sequence[str]) -> pgpq.ArrowToPostgresBinaryEncoder:
+    encoders = {
+        field.name: StringEncoderBuilder.new_with_output(field, Jsonb())
+        if name == "jsonb"
+        else pgpq.ArrowToPostgresBinaryEncoder.infer_encoder(field)
+        for field, name in zip(schema, types, strict=True)
+    }
+    return pgpq.ArrowToPostgresBinaryEncoder.new_with_encoders(schema, encoders)
+
+
+def _slices(rows: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Slices of about equal bytes; a row is never divided."""
+    count = rows.num_rows
+    pieces = max(1, -(-rows.nbytes // _SLICE_BYTES), -(-count // _MOST_SLICE_ROWS))
+    length = max(1, count // pieces)
+    for start in range(0, count, length):
+        yield rows.slice(start, length)
+
+
+def is_duplicate(error: psycopg.Error) -> bool:
+    """Whether a COPY failed because a row was there already."""
+    return error.sqlstate == "23505"

@@ -1,0 +1,251 @@
+"""Composes the statements that carry staged rows and deletes into a table; executes none.
+
+Values are literals here, since psycopg takes a ``%`` in a quoted identifier for a placeholder as soon as a
+statement has parameters.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from warp_resources.connectors.postgresql.types import staging_type, stored_type
+from warp_resources.model.positions import Position
+from warp_resources.model.tables import Column, TableSchema
+
+SEQUENCE, SYNCED_AT = "_warp_sequence", "_warp_synced_at"
+
+
+class Rule(StrEnum):
+    """Which rows that are there already a merge overwrites."""
+
+    ALWAYS = "always"
+    UNLESS_NEWER = "unless_newer"  # than the basis of a chunk
+    IF_DIFFERENT = "if_different"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A table and how a staging table feeds it: column i of ``columns`` comes from ``c<i>``."""
+
+    schema: TableSchema
+    columns: tuple[Column, ...]
+    staging: sql.Identifier
+
+    @property
+    def table(self) -> sql.Identifier:
+        return table_identifier(self.schema)
+
+    @property
+    def missing(self) -> tuple[Column, ...]:
+        """The table's columns that the batch does not bring."""
+        brought = {column.stored for column in self.columns}
+        return tuple(column for column in self.schema.columns if column.stored not in brought)
+
+
+def table_identifier(schema: TableSchema) -> sql.Identifier:
+    """The one spelling of a stored table's name in a statement."""
+    return sql.Identifier(schema.stored_schema, schema.stored_table)
+
+
+def merge_rows(target: Target, rule: Rule, *, sequence: int, basis: int = 0) -> sql.Composed:
+    """Upsert the staged rows, with null in the columns that they lack.
+
+    Safe to repeat: the same rows give the same table. Needs each key at most once in staging.
+    """
+    stamp = sql.Literal(sequence)
+    parts = [
+        sql.SQL("merge into {} as t using {} as s on {}").format(target.table, target.staging, _same_key(target)),
+        sql.SQL("when matched{} then update set {}").format(
+            _condition(target, rule, basis), _assignments(target, stamp)
+        ),
+        sql.SQL("when not matched then insert ({}) values ({})").format(_names(target), _values(target, stamp)),
+    ]
+    return sql.SQL(" ").join(parts)
+
+
+def skipped_rows(target: Target, ordinal: int, *, basis: int) -> sql.Composed:
+    """The ordinals of the staged rows that ``Rule.UNLESS_NEWER`` leaves out."""
+    return sql.SQL("select s.{} from {} as s join {} as t on {} where t.{} > {}").format(
+        sql.Identifier(f"c{ordinal}"),
+        target.staging,
+        target.table,
+        _same_key(target),
+        sql.Identifier(SEQUENCE),
+        sql.Literal(basis),
+    )
+
+
+def unstage_rows(staging: sql.Identifier, ordinal: int, rows: Sequence[int]) -> sql.Composed:
+    """Take rows out of staging again, by their ordinals."""
+    return sql.SQL("delete from {} where {} = any({})").format(
+        staging, sql.Identifier(f"c{ordinal}"), sql.Literal(list(rows))
+    )
+
+
+def delete_rows(target: Target, key_text: int, *, sequence: int, position: Position | None) -> sql.Composed:
+    """Delete the staged keys and log those that were there.
+
+    Safe to repeat: a key that is gone is not logged again.
+    """
+    deletion = sql.SQL("delete from {} as t using {} as s where {} returning s.{} as key_text").format(
+        target.table, target.staging, _same_key(target), sql.Identifier(f"c{key_text}")
+    )
+    return logged(deletion, target.schema, cause="source", sequence=sequence, position=position)
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """Rows of some of a table's blocks that no chunk of a generation has seen.
+
+    ``key_text`` is a row's key as text, of the alias ``t``; ``kept`` is a query of key texts to spare.
+    """
+
+    schema: TableSchema
+    key_text: sql.Composed
+    kept: sql.Composed
+    first_sequence: int
+    first_block: int
+    end_block: int
+
+    @property
+    def condition(self) -> sql.Composed:
+        return sql.SQL("t.ctid >= {}::tid and t.ctid < {}::tid and t.{} <= {} and {} not in ({})").format(
+            sql.Literal(f"({self.first_block},0)"),
+            sql.Literal(f"({self.end_block},0)"),
+            sql.Identifier(SEQUENCE),
+            sql.Literal(self.first_sequence),
+            self.key_text,
+            self.kept,
+        )
+
+
+def count_blocks(schema: TableSchema) -> sql.Composed:
+    """How many blocks a table has now."""
+    return sql.SQL("select pg_relation_size({}::regclass) / current_setting('block_size')::bigint").format(
+        sql.Literal(table_identifier(schema).as_string())
+    )
+
+
+def any_stale(stale: Stale) -> sql.Composed:
+    """Whether there is any such row."""
+    return sql.SQL("select exists (select from {} as t where {})").format(
+        table_identifier(stale.schema), stale.condition
+    )
+
+
+def delete_stale(stale: Stale, *, sequence: int) -> sql.Composed:
+    """Delete and log such rows. Safe to repeat."""
+    deletion = sql.SQL("delete from {} as t where {} returning {} as key_text").format(
+        table_identifier(stale.schema), stale.condition, stale.key_text
+    )
+    return logged(deletion, stale.schema, cause="stale", sequence=sequence, position=None)
+
+
+def logged(
+    deletion: sql.Composed, schema: TableSchema, *, cause: str, sequence: int, position: Position | None
+) -> sql.Composed:
+    """A deletion that returns ``key_text``, with a row in ``deletion_log`` for each."""
+    return sql.SQL(
+        "with gone as ({deletion}) insert into cartridge_warp_metadata.deletion_log"
+        " (schema_name, table_name, primary_key, position, strategy, cause, sequence)"
+        " select {schema_name}, {table_name}, {key}, {position}, 'hard', {cause}, {sequence} from gone"
+    ).format(
+        deletion=deletion,
+        schema_name=sql.Literal(schema.table.schema),
+        table_name=sql.Literal(schema.table.name),
+        key=_key_object(schema),
+        position=sql.Literal(None if position is None else Jsonb(position)),
+        cause=sql.Literal(cause),
+        sequence=sql.Literal(sequence),
+    )
+
+
+def bury_keys(schema: TableSchema, staging: sql.Identifier, key_text: int, *, sequence: int) -> sql.Composed:
+    """Write a tombstone for each staged key, whether or not a row was there.
+
+    Safe to repeat: the latest sequence stays.
+    """
+    return sql.SQL(
+        "insert into cartridge_warp_metadata.tombstones as t (schema_name, table_name, digest, key_text, sequence)"
+        " select {schema_name}, {table_name}, sha256(convert_to(s.{key}, 'UTF8')), s.{key}, {sequence}"
+        " from {staging} as s"
+        " on conflict (schema_name, table_name, digest) do update set sequence = excluded.sequence"
+        " where t.sequence < excluded.sequence"
+    ).format(
+        schema_name=sql.Literal(schema.table.schema),
+        table_name=sql.Literal(schema.table.name),
+        key=sql.Identifier(f"c{key_text}"),
+        sequence=sql.Literal(sequence),
+        staging=staging,
+    )
+
+
+def _key_object(schema: TableSchema) -> sql.Composed:
+    """``key_text`` as a JSON object by source names; a compound key's text is a JSON array."""
+    names = [json.dumps(name) for name in schema.key]
+    if len(names) == 1:
+        return sql.SQL("{} || key_text || '}}'").format(sql.Literal(f"{{{names[0]}: "))
+    return sql.SQL(
+        "(select '{{' || string_agg(n.name || ': ' || e.value::text, ', ' order by e.turn) || '}}'"
+        " from json_array_elements(key_text::json) with ordinality as e (value, turn)"
+        " join unnest({}::text[]) with ordinality as n (name, turn) on n.turn = e.turn)"
+    ).format(sql.Literal(names))
+
+
+def _same_key(target: Target) -> sql.Composed:
+    tests = [
+        sql.SQL("t.{} = {}").format(sql.Identifier(column.stored), _staged(index, column))
+        for index, column in enumerate(target.columns)
+        if column.name in target.schema.key
+    ]
+    return sql.SQL(" and ").join(tests)
+
+
+def _staged(index: int, column: Column) -> sql.Composable:
+    value = sql.SQL("s.{}").format(sql.Identifier(f"c{index}"))
+    stored = stored_type(column.type)
+    return value if staging_type(column.type) == stored else sql.SQL("{}::{}").format(value, sql.SQL(stored))
+
+
+def _others(target: Target) -> list[tuple[int, Column]]:
+    key = target.schema.key
+    return [(index, column) for index, column in enumerate(target.columns) if column.name not in key]
+
+
+def _condition(target: Target, rule: Rule, basis: int) -> sql.Composable:
+    if rule is Rule.UNLESS_NEWER:
+        return sql.SQL(" and t.{} <= {}").format(sql.Identifier(SEQUENCE), sql.Literal(basis))
+    if rule is Rule.ALWAYS:
+        return sql.SQL("")
+    here = [sql.SQL("t.{}").format(sql.Identifier(c.stored)) for _, c in _others(target)]
+    here += [sql.SQL("t.{}").format(sql.Identifier(c.stored)) for c in target.missing]
+    there = [_staged(index, column) for index, column in _others(target)]
+    there += [sql.SQL("null::{}").format(sql.SQL(stored_type(c.type))) for c in target.missing]
+    # By image, not by value: 1.1 and 1.10 are equal, as 0 and -0 are, and yet not the same.
+    return sql.SQL(" and row({})::record *<> row({})::record").format(_listed(here), _listed(there)) if here else sql.SQL(" and false")
+
+
+def _assignments(target: Target, stamp: sql.Literal) -> sql.Composed:
+    pairs = [(column.stored, _staged(index, column)) for index, column in _others(target)]
+    pairs += [(column.stored, sql.SQL("null")) for column in target.missing]
+    pairs += [(SEQUENCE, stamp), (SYNCED_AT, sql.SQL("now()"))]
+    return _listed([sql.SQL("{} = {}").format(sql.Identifier(name), value) for name, value in pairs])
+
+
+def _names(target: Target) -> sql.Composed:
+    return _listed([sql.Identifier(name) for name in (*(c.stored for c in target.columns), SEQUENCE, SYNCED_AT)])
+
+
+def _values(target: Target, stamp: sql.Literal) -> sql.Composed:
+    staged = [_staged(index, column) for index, column in enumerate(target.columns)]
+    return _listed([*staged, stamp, sql.SQL("now()")])
+
+
+def _listed(parts: Sequence[sql.Composable]) -> sql.Composed:
+    return sql.SQL(", ").join(parts)

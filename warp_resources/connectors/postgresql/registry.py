@@ -1,0 +1,116 @@
+"""Records every version of a table's schema, and reads the latest back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from warp_resources.connectors.postgresql.merge import table_identifier
+from warp_resources.connectors.postgresql.session import Connection
+from warp_resources.model.batches import ConformedTable
+from warp_resources.model.tables import Column, ColumnType, Kind, SchemaChange, TableId, TableSchema
+
+_LATEST = """
+select distinct on (table_name) table_name, version, columns
+from cartridge_warp_metadata.schema_registry
+where schema_name = %(schema)s and (%(table)s::text is null or table_name = %(table)s)
+order by table_name, version desc
+"""
+_INSERT = """
+insert into cartridge_warp_metadata.schema_registry (schema_name, table_name, version, columns, changes, run_id)
+values (%s, %s, %s, %s, %s, %s)
+"""
+_NAME = """
+insert into cartridge_warp_metadata.name_map (schema_name, table_name, column_name, stored_name)
+values (%s, %s, %s, %s)
+on conflict (schema_name, table_name, column_name) do update set stored_name = excluded.stored_name
+"""
+
+
+def latest_schemas(connection: Connection, schema: str) -> dict[str, TableSchema]:
+    """The latest version of each table's schema, by source table name."""
+    rows = connection.execute(_LATEST, {"schema": schema, "table": None}).fetchall()
+    return {row.table_name: _schema(TableId(schema, row.table_name), row.version, row.columns) for row in rows}
+
+
+def latest_schema(connection: Connection, table: TableId) -> TableSchema | None:
+    """The latest version of one table's schema, None where it was never made."""
+    row = connection.execute(_LATEST, {"schema": table.schema, "table": table.name}).fetchone()
+    return None if row is None else _schema(table, row.version, row.columns)
+
+
+def is_stored(connection: Connection, schema: TableSchema) -> bool:
+    """Whether a table of that name exists, whoever made it."""
+    name = table_identifier(schema).as_string(connection)
+    row = connection.execute("select to_regclass(%s) is not null", [name]).fetchone()
+    return bool(row and row[0])
+
+
+def register(connection: Connection, part: ConformedTable, run_id: str) -> None:
+    """Add the version that a commit makes, and the names in it that could not be kept."""
+    schema, table = part.schema, part.schema.table
+    changes = [_change(change) for change in part.changes]
+    document = {
+        "stored_schema": schema.stored_schema,
+        "stored_table": schema.stored_table,
+        "key": list(schema.key),
+        "columns": [_column(column) for column in schema.columns],
+    }
+    connection.execute(_INSERT, [table.schema, table.name, schema.version, Jsonb(document), Jsonb(changes), run_id])
+    names = [] if schema.stored_table == table.name else [("", schema.stored_table)]
+    changed = {change.after.name for change in part.changes if change.after is not None}
+    is_new = part.based_on == 0
+    names += [(c.name, c.stored) for c in schema.columns if c.stored != c.name and (is_new or c.name in changed)]
+    for column_name, stored_name in names:
+        connection.execute(_NAME, [table.schema, table.name, column_name, stored_name])
+
+
+def _column(column: Column) -> dict[str, object]:
+    its = column.type
+    facts: dict[str, object] = {"name": column.name, "stored": column.stored, "kind": str(its.kind)}
+    optional: dict[str, object] = {
+        "exact": its.exact or None,
+        "unit": its.unit,
+        "precision": its.precision,
+        "scale": its.scale,
+        "family": column.family or None,
+    }
+    return facts | {name: value for name, value in optional.items() if value is not None}
+
+
+def _change(change: SchemaChange) -> dict[str, object]:
+    return {
+        "kind": str(change.kind),
+        "column": change.after.name if change.after else None,
+        "before": _column(change.before) if change.before else None,
+        "after": _column(change.after) if change.after else None,
+        "reason": change.reason,
+    }
+
+
+def _schema(table: TableId, version: int, document: Mapping[str, Any]) -> TableSchema:
+    return TableSchema(
+        table=table,
+        stored_schema=document["stored_schema"],
+        stored_table=document["stored_table"],
+        columns=tuple(_read_column(column) for column in document["columns"]),
+        key=tuple(document["key"]),
+        version=version,
+    )
+
+
+def _read_column(facts: Mapping[str, Any]) -> Column:
+    return Column(
+        name=facts["name"],
+        stored=facts["stored"],
+        type=ColumnType(
+            kind=Kind(facts["kind"]),
+            exact=facts.get("exact", False),
+            unit=facts.get("unit"),
+            precision=facts.get("precision"),
+            scale=facts.get("scale"),
+        ),
+        family=facts.get("family", ""),
+    )

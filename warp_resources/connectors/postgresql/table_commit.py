@@ -1,0 +1,181 @@
+"""Writes one table's part of a commit, with the table's row locked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from warp_resources.connectors.postgresql.evolve import apply_changes
+from warp_resources.connectors.postgresql.letters import (
+    Origin,
+    add_errors,
+    add_letters,
+    newer_tombstones,
+    supersede_letters,
+)
+from warp_resources.connectors.postgresql.markers import BATCH, STREAM, LockedRow, advance_table
+from warp_resources.connectors.postgresql.merge import (
+    Rule,
+    bury_keys,
+    delete_rows,
+    merge_rows,
+    skipped_rows,
+    unstage_rows,
+)
+from warp_resources.connectors.postgresql.runs import count_rows
+from warp_resources.connectors.postgresql.session import Connection
+from warp_resources.connectors.postgresql.staged import Staged
+from warp_resources.connectors.postgresql.straight import copy_tail
+from warp_resources.errors import SchemaMoved
+from warp_resources.model.batches import ConformedTable, TableReceipt
+from warp_resources.model.positions import BatchCommit, ChunkCommit, Commit, Position, StreamCommit
+
+SNAPSHOT = "snapshot"
+
+
+@dataclass(frozen=True, slots=True)
+class TablePart:
+    """What one table brings to a commit, and what is staged of it.
+
+    ``restage`` stages the rows from a given one on, for rows that were to be copied straight.
+    ``head`` is how many rows are staged already; None means all.
+    """
+
+    table: ConformedTable
+    rows: Staged | None
+    deletes: Staged | None
+    head: int | None
+    restage: Callable[[int], Staged]
+
+
+@dataclass(frozen=True, slots=True)
+class LockedTable:
+    """What is known of a table once its row is locked."""
+
+    row: LockedRow
+    has_pending: bool
+    is_read: bool
+    may_copy: bool
+
+    @property
+    def sequence(self) -> int:
+        return self.row.state.sequence + 1
+
+
+def write_part(
+    connection: Connection, part: TablePart, locked: LockedTable, commit: Commit, run_id: str
+) -> TableReceipt:
+    """DDL, rows, deletes, dead letters, the table's marker and the run's counts, in this order.
+
+    Raises:
+        SchemaMoved: another writer changed the table since the batch was conformed.
+    """
+    table, state = part.table, locked.row.state
+    name = table.schema.table
+    if state.schema_version != table.based_on:
+        raise SchemaMoved(
+            "Another writer changed the table's schema since this batch was conformed",
+            table=name,
+            based_on=table.based_on,
+            found=state.schema_version,
+        )
+    apply_changes(connection, table, run_id)
+    basis = commit.basis if isinstance(commit, ChunkCommit) else locked.sequence
+    outdated = _outdated(connection, part, basis) if isinstance(commit, ChunkCommit) else set()
+    written = _write_rows(connection, part, locked, commit)
+    deleted = _delete_rows(connection, part, locked, _position(commit))
+    if locked.has_pending:
+        supersede_letters(connection, name, _keys(table), until=basis)
+    add_letters(connection, table.dead_letters, Origin(locked.sequence, basis, _position(commit), run_id), outdated)
+    add_errors(connection, table.errors, run_id)
+    _advance(connection, table, locked, commit)
+    receipt = TableReceipt(locked.sequence, written, deleted, len(table.dead_letters), table.byte_count)
+    count_rows(connection, run_id, name, mode_of(commit), receipt, _position(commit))
+    return receipt
+
+
+def mode_of(commit: Commit) -> str:
+    """The mode under which ``sync_runs`` counts a commit."""
+    if isinstance(commit, ChunkCommit):
+        return SNAPSHOT
+    return STREAM if isinstance(commit, StreamCommit) else BATCH
+
+
+def _write_rows(connection: Connection, part: TablePart, locked: LockedTable, commit: Commit) -> int:
+    if not part.table.rows.num_rows:
+        return 0
+    copied = 0
+    staged = part.rows
+    if part.head is not None:
+        if locked.may_copy and copy_tail(connection, part.table, part.head, sequence=locked.sequence):
+            copied = part.table.rows.num_rows - part.head
+        else:
+            staged = part.restage(part.head)
+    if staged is None:
+        return copied
+    if isinstance(commit, ChunkCommit):
+        rule, basis = Rule.UNLESS_NEWER, commit.basis
+    else:
+        rule, basis = (Rule.IF_DIFFERENT if isinstance(commit, BatchCommit) else Rule.ALWAYS), 0
+    merged = connection.execute(merge_rows(staged.target, rule, sequence=locked.sequence, basis=basis)).rowcount
+    return copied + merged
+
+
+def _outdated(connection: Connection, part: TablePart, basis: int) -> set[str]:
+    """Take rows that were deleted since the chunk was read out of staging; the keys of all that are newer than it."""
+    table = part.table
+    buried = newer_tombstones(connection, table.schema.table, basis)
+    if part.rows is None or not (buried or table.dead_letters):
+        return set(buried)
+    keys = table.row_keys()
+    staged = part.rows
+    if buried:
+        rows = pc.indices_nonzero(pc.is_in(keys, value_set=pa.array(buried, pa.string()))).to_pylist()
+        connection.execute(unstage_rows(staged.target.staging, staged.extra, rows))
+    if not table.dead_letters:
+        return set(buried)
+    skipped = connection.execute(skipped_rows(staged.target, staged.extra, basis=basis)).fetchall()
+    return {*buried, *(keys[row[0]].as_py() for row in skipped)}
+
+
+def _delete_rows(connection: Connection, part: TablePart, locked: LockedTable, position: Position | None) -> int:
+    staged = part.deletes
+    if staged is None:
+        return 0
+    target, sequence = staged.target, locked.sequence
+    if locked.is_read:
+        connection.execute(bury_keys(target.schema, target.staging, staged.extra, sequence=sequence))
+    if not part.table.schema.version:
+        return 0
+    return connection.execute(delete_rows(target, staged.extra, sequence=sequence, position=position)).rowcount
+
+
+def _keys(table: ConformedTable) -> list[str | None]:
+    keys = [letter.key_text for letter in table.dead_letters]
+    if table.rows.num_rows:
+        keys += table.row_keys().to_pylist()
+    if table.deletes is not None and table.deletes.num_rows:
+        keys += table.delete_keys().to_pylist()
+    return [key for key in keys if key is not None]
+
+
+def _advance(connection: Connection, table: ConformedTable, locked: LockedTable, commit: Commit) -> None:
+    is_chunk = isinstance(commit, ChunkCommit)
+    advance_table(
+        connection,
+        table.schema.table,
+        locked.row,
+        mode=locked.row.state.mode if is_chunk else mode_of(commit),
+        version=table.schema.version if table.changes else table.based_on,
+        stream_sequence=locked.row.stream_sequence if is_chunk else locked.sequence,
+        position=commit.position if isinstance(commit, BatchCommit) else None,
+    )
+
+
+def _position(commit: Commit) -> Position | None:
+    if isinstance(commit, ChunkCommit):
+        return {"generation": commit.generation, "slice": commit.slice, "resume": commit.resume}
+    return commit.position
