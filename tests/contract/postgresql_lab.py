@@ -29,6 +29,7 @@ from warp_resources.model.tables import ChangeKind, Column, ColumnType, Kind, Sc
 
 CREATE = (SchemaChange(ChangeKind.CREATE_TABLE),)
 RUN = "run-1"
+USERS = TableId("shop", "users")
 Rows = Mapping[str, Sequence[object]]
 
 
@@ -36,9 +37,7 @@ def column(name: str, kind: Kind, *, family: str = "", **bounds: Any) -> Column:
     return Column(name, name, ColumnType(kind, **bounds), family)
 
 
-def schema_of(
-    *columns: Column, table: TableId = TableId("shop", "users"), key: tuple[str, ...] = ("_id",)
-) -> TableSchema:
+def schema_of(*columns: Column, table: TableId = USERS, key: tuple[str, ...] = ("_id",)) -> TableSchema:
     return TableSchema(table, table.schema, table.name, columns, key, version=1)
 
 

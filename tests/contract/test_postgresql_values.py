@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from urllib.parse import quote
 
-import psycopg
 import pyarrow as pa
 import pytest
 from pydantic import SecretStr
@@ -42,7 +42,11 @@ KINDS: list[tuple[ColumnType, list[object], list[str | None]]] = [
         ["1.10", "1" + "0" * 30, "NaN", "-Infinity", "0." + "0" * 6000 + "1", None],
     ),
     (ColumnType(Kind.NUMERIC, precision=5, scale=2), ["-999.99", None], ["-999.99", None]),
-    (ColumnType(Kind.TEXT), ["", "a\nb\\\t", "é😀", "x" * 3_000_000, None], ["", "a\nb\\\t", "é😀", "x" * 3_000_000, None]),
+    (
+        ColumnType(Kind.TEXT),
+        ["", "a\nb\\\t", "é😀", "x" * 3_000_000, None],
+        ["", "a\nb\\\t", "é😀", "x" * 3_000_000, None],
+    ),
     (ColumnType(Kind.BINARY), [b"", b"\x00\xff", None], ["\\x", "\\x00ff", None]),
     (
         ColumnType(Kind.UUID),
@@ -138,7 +142,19 @@ def test_columns_that_a_batch_lacks_become_null(lab: Lab) -> None:
     assert lab.rows(schema) == [("1", None, None)]
 
 
-NASTY = ['"; drop table x; --', "emoji 😀", " spaces  inside ", "100%", "%s", "%(x)s", "{}", "select", "a.b", "Case", "'"]
+NASTY = [
+    '"; drop table x; --',
+    "emoji 😀",
+    " spaces  inside ",
+    "100%",
+    "%s",
+    "%(x)s",
+    "{}",
+    "select",
+    "a.b",
+    "Case",
+    "'",
+]
 
 
 @pytest.mark.parametrize("name", NASTY)
@@ -171,20 +187,15 @@ def test_a_straight_copy_refuses_altered_columns(lab: Lab) -> None:
 
 
 def test_session_defaults_do_not_change_values(warehouse: str) -> None:
-    with psycopg.connect(warehouse, autocommit=True) as connection:
-        connection.execute("create role odd login superuser")
-        for setting in ("timezone = 'Asia/Tokyo'", "extra_float_digits = 0", "datestyle = 'German'"):
-            connection.execute(f"alter role odd set {setting}".encode())
-    lab = Lab.open(warehouse.replace("postgres@", "odd@"))
+    defaults = quote("-c timezone=Asia/Tokyo -c extra_float_digits=0 -c datestyle=German")
+    lab = Lab.open(f"{warehouse}?options={defaults}")
     try:
-        schema = schema_of(column("_id", Kind.INT64), column("v", Kind.DOUBLE))
-        lab.write(conformed(schema, {"_id": [1], "v": [0.1 + 0.2]}, changes=CREATE))
-        assert lab.destination._session.rows("select v::text from shop.users")[0].v == "0.30000000000000004"
+        schema = schema_of(column("_id", Kind.INT64), column("v", Kind.DOUBLE), column("at", Kind.TIMESTAMP_TZ))
+        lab.write(conformed(schema, {"_id": [1], "v": [0.1 + 0.2], "at": [0]}, changes=CREATE))
+        shown = lab.destination._session.rows("select v::text, at::text from shop.users")
+        assert shown == [("0.30000000000000004", "1970-01-01 00:00:00+00")]
     finally:
         lab.close()
-        with psycopg.connect(warehouse, autocommit=True) as connection:
-            connection.execute("reassign owned by odd to postgres")
-            connection.execute("drop role odd")
 
 
 def test_options_are_hidden() -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from warp_resources.config import WarpConfig, find_file
+from warp_resources.config import WarpConfig, endpoint_from_uri, find_file
+from warp_resources.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +23,30 @@ class State:
 
     def load(self) -> WarpConfig:
         """The configuration with the flags as its last layer."""
-        flags = {
-            "mode": self.mode,
-            "single_schema_name": self.schema if self.mode == "single" else None,
-            "source.connection_string": self.source,
-            "destination.connection_string": self.destination,
-        }
-        given = {key: value for key, value in flags.items() if value is not None}
-        return WarpConfig.from_file(find_file(self.config), overrides=given)
+        return WarpConfig.from_file(self._file(), overrides=self._overrides())
+
+    def _overrides(self) -> dict[str, Any]:
+        flags: dict[str, Any] = {"mode": self.mode}
+        if self.mode == "single" and self.schema:
+            flags["single_schema_name"] = self.schema
+        if self.source:
+            flags["source"] = endpoint_from_uri(self.source)
+        if self.destination:
+            # The database is part of the destination's connection string, not a setting of its own.
+            flags["destination"] = {k: v for k, v in endpoint_from_uri(self.destination).items() if k != "database"}
+        if self._is_self_contained and self.schema:
+            flags["schemas"] = [{"name": self.schema}]
+        return {key: value for key, value in flags.items() if value is not None}
+
+    def _file(self) -> Path | None:
+        if self.config is None and self._is_self_contained:
+            try:
+                return find_file()
+            except ConfigurationError:
+                return None
+        return find_file(self.config)
+
+    @property
+    def _is_self_contained(self) -> bool:
+        """Whether the flags alone say what to run (L1), so that no file is needed."""
+        return bool(self.source and self.destination and self.schema)

@@ -141,6 +141,8 @@ def _problem(entry: ErrorDetails, root: type[BaseModel], data: Any, origins: Ori
 
 
 def _allowed(entry: ErrorDetails) -> str:
+    if entry["type"] == "value_error":
+        return str(entry["ctx"]["error"])
     template = _ALLOWED.get(entry["type"])
     return template.format(**entry.get("ctx", {})) if template else entry["msg"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from tests.unit.config.configurations import load, minimal
 from warp_resources.config import connector_options
@@ -23,6 +23,12 @@ class Options(BaseModel):
     verify: str = "full"
     replica_count: int = 1
     password: str | None = None
+
+    @model_validator(mode="after")
+    def _odd(self) -> Options:
+        if self.replica_count % 2 == 0:
+            raise ValueError("choose an odd number of replicas")
+        return self
 
 
 def _options(folder: Path, **keys: Any) -> Options:
@@ -46,6 +52,7 @@ def test_connector_gets_common_and_own_keys(tmp_path: Path) -> None:
         ({"replica_cout": 1}, "destination.replica_cout: is not a known key; did you mean 'replica_count'?"),
         ({"pool_siz": 1}, "destination.pool_siz: is not a known key; did you mean 'pool_size'?"),
         ({"replica_count": "x"}, "destination.replica_count: found 'x'; a whole number is allowed"),
+        ({"replica_count": 2}, "destination: found a mapping; choose an odd number of replicas."),
         ({"password": 5, "pasword": "s3cret"}, "destination.password: found a value that is not shown; a text"),
     ],
 )

@@ -1,0 +1,75 @@
+# The tasks of this repository; `make help` lists them.
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SOURCES := warp_resources warp_assets warp_sensors tests benchmarks
+EXAMPLE ?= examples/mongodb-to-postgresql-single.yaml
+
+.DEFAULT_GOAL := help
+.PHONY: help install install-dev demo test check bench format lint type-check import-check test-coverage \
+	example-init example-validate lock clean
+
+help: ## List the tasks
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: apt-get install python3"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PYTHON) is too old: Python 3.11 or newer is needed, make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "$(PYTHON) cannot make virtual environments: apt-get install python3-venv"; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the locked packages into $(VENV) (about two minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+install: $(STAMP) ## Make .venv with the locked packages and this project
+
+install-dev: install ## The same: the lock includes the tools of development
+
+demo: install ## MongoDB, PostgreSQL and Dagster on this machine (CHECK=1: prove it and exit; DESTINATION=...)
+	@$(BIN)/cartridge-warp demo $(if $(CHECK),--check) $(if $(DESTINATION),--destination $(DESTINATION))
+
+check: install ## Everything that needs no server: format, lint, types, imports, unit tests
+	@echo "format" && $(BIN)/ruff format --check --quiet $(wildcard $(SOURCES))
+	@echo "lint" && $(BIN)/ruff check --quiet $(wildcard $(SOURCES))
+	@echo "types" && $(BIN)/mypy
+	@echo "imports" && $(BIN)/lint-imports --no-logo
+	@echo "unit tests" && $(BIN)/python -m pytest tests/unit tests/model
+
+test: install ## All tests, against real servers started for them
+	@$(BIN)/python -m pytest
+
+bench: install ## Measure throughput, delay and memory beside the limit of the machine
+	@$(BIN)/python -m benchmarks
+
+format: install ## Rewrite the code in the project's format
+	@$(BIN)/ruff format $(wildcard $(SOURCES))
+	@$(BIN)/ruff check --fix $(wildcard $(SOURCES))
+
+lint: install ## Lint and check the import rules
+	@$(BIN)/ruff check $(wildcard $(SOURCES))
+	@$(BIN)/lint-imports --no-logo
+
+type-check: install ## Check the types
+	@$(BIN)/mypy
+
+test-coverage: install ## All tests, with a coverage report in htmlcov/
+	@$(BIN)/python -m pytest --cov --cov-report=term --cov-report=html
+
+example-init: install ## Write a commented warp.yaml from a running source (SOURCE=uri DESTINATION=uri)
+	@$(BIN)/cartridge-warp init $(if $(SOURCE),--source $(SOURCE)) $(if $(DESTINATION),--destination $(DESTINATION))
+
+example-validate: install ## Validate an example configuration (EXAMPLE=path)
+	@$(BIN)/cartridge-warp --config $(EXAMPLE) validate
+
+lock: install ## Choose the newest allowed versions and write requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml --quiet --upgrade --all-extras --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header --output-file requirements.lock
+
+clean: ## Remove the virtual environment and what the tools leave behind
+	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis htmlcov .coverage

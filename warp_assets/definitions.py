@@ -1,0 +1,1 @@
+"""The code location: every configured table as an asset."""

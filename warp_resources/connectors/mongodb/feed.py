@@ -1,0 +1,114 @@
+"""Keeps a change stream's cursor open and reads pages of events from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from pymongo.errors import OperationFailure
+
+from warp_resources.connectors.interfaces import SourceScope
+from warp_resources.connectors.mongodb.commands import Cursor, Page
+from warp_resources.connectors.mongodb.connect import Client
+from warp_resources.connectors.mongodb.errors import OVERSIZED, TOKEN_NOT_FOUND, UNKNOWN_OPTION
+from warp_resources.connectors.mongodb.events import Event, read_event
+from warp_resources.connectors.mongodb.pipeline import stream_pipeline
+from warp_resources.connectors.mongodb.tokens import ClusterTime, read_concern, token_time
+from warp_resources.errors import OversizedChange
+
+_PAGE_EVENTS, _LARGE_PAGE_BYTES = 5_000, 8_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """Events in commit order, the token after them, and whether the server may have more at hand."""
+
+    events: list[Event]
+    token: dict[str, Any]
+    is_full: bool
+
+
+class Feed:
+    """A change stream on the collections of a scope.
+
+    Args:
+        after: the token to start after; None means from now on.
+    """
+
+    def __init__(self, client: Client, scope: SourceScope, after: dict[str, Any] | None) -> None:
+        self._client, self._scope, self._token = client, scope, after
+        self._at: ClusterTime | None = None
+        self._is_expanded, self._is_slim = True, False
+        self._cursor: Cursor | None = None
+
+    def open(self) -> dict[str, Any]:
+        """Open the cursor, unless it is open; the token of the place where it is."""
+        while self._cursor is None:
+            try:
+                self._cursor = Cursor(self._client, self._scope.database, self._command())
+            except OperationFailure as error:
+                self._adapt(error)
+            else:
+                self._keep_place(self._cursor.first)
+        assert self._token is not None, "every change stream tells its token"
+        return self._token
+
+    def read(self, wait: timedelta, max_rows: int | None = None) -> EventPage:
+        """The next page, at once if there are events, else after at most ``wait``; then it may be empty."""
+        batch_size = min(_PAGE_EVENTS, max_rows or _PAGE_EVENTS)
+        while True:
+            self.open()
+            assert self._cursor is not None
+            try:
+                page = self._cursor.more(batch_size, max(1, round(wait / timedelta(milliseconds=1))))
+            except OperationFailure as error:
+                self._adapt(error)
+                continue
+            return self._taken(page, batch_size)
+
+    def close(self) -> None:
+        """Close the cursor; the next read opens it again at the same place."""
+        if self._cursor is not None:
+            self._cursor.close()
+            self._cursor = None
+
+    def _taken(self, page: Page, batch_size: int) -> EventPage:
+        self._keep_place(page)
+        if page.cursor_id == 0 or (self._is_slim and page.documents):
+            # After an invalidation the server closes the cursor; past the large event we want documents again.
+            self._is_slim = False
+            self.close()
+        assert self._token is not None
+        is_full = len(page.documents) >= batch_size or sum(map(len, page.documents)) > _LARGE_PAGE_BYTES
+        return EventPage(list(map(read_event, page.documents)), self._token, is_full)
+
+    def _keep_place(self, page: Page) -> None:
+        if page.resume_token is not None:
+            self._token, self._at = page.resume_token, None
+
+    def _command(self) -> dict[str, Any]:
+        pipeline = stream_pipeline(
+            self._scope, self._token, self._at, is_expanded=self._is_expanded, is_slim=self._is_slim
+        )
+        # An empty first page: it opens at once, and tells the place even where nothing happens.
+        return {"aggregate": 1, "pipeline": pipeline, "cursor": {"batchSize": 0}, "readConcern": read_concern(None)}
+
+    def _adapt(self, error: OperationFailure) -> None:
+        """Change how the stream is opened so that this error does not come again, or raise it."""
+        self.close()
+        if error.code in UNKNOWN_OPTION and self._is_expanded:
+            self._is_expanded = False
+        elif error.code == TOKEN_NOT_FOUND and self._token is not None and self._at is None:
+            # The event that the token names does not pass today's filter: the table list has changed.
+            self._at = token_time(self._token)
+        elif error.code == OVERSIZED and not self._is_slim:
+            self._is_slim = True
+        elif error.code == OVERSIZED:
+            raise OversizedChange(
+                "One change is larger than MongoDB can send, even without its document",
+                remedy="Resync the schema's tables, which starts the stream anew behind it",
+                database=self._scope.database,
+            ) from error
+        else:
+            raise error

@@ -1,0 +1,98 @@
+"""The MongoDB source: a façade over its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+
+from bson.codec_options import CodecOptions
+
+from warp_resources.connectors.interfaces import ChangeStream, MarkedRange, ReadLimits, SourceScope, SourceTable
+from warp_resources.connectors.mongodb import checks, marked, snapshot, tables
+from warp_resources.connectors.mongodb.connect import Connection
+from warp_resources.connectors.mongodb.errors import translated
+from warp_resources.connectors.mongodb.feed import Feed
+from warp_resources.connectors.mongodb.options import MongoOptions
+from warp_resources.connectors.mongodb.stream import MongoChangeStream
+from warp_resources.connectors.mongodb.tokens import applied_time, position_of, seen_time, tick_before, token_time
+from warp_resources.model.batches import Chunk, TableBatch
+from warp_resources.model.capabilities import SourceCapabilities
+from warp_resources.model.positions import KeyRange, Position
+from warp_resources.model.tables import TableId
+
+_AWARE: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
+
+
+class MongoSource:
+    """Collections as tables, ``_id`` as their key, and the change stream as their log."""
+
+    capabilities: ClassVar[SourceCapabilities] = SourceCapabilities(frozenset({"log", "timestamp"}))
+    Options: ClassVar[type[MongoOptions]] = MongoOptions
+
+    def __init__(self, options: MongoOptions) -> None:
+        self._connection = Connection(options)
+        # A command that waits must answer before the connection gives up.
+        self._longest_wait = timedelta(seconds=options.read_timeout / 2)
+        self._address = self._connection.address
+
+    def check(self, scope: SourceScope, *, log: bool) -> None:
+        with translated(self._address):
+            checks.check(self._connection.client, scope, self._address, log=log)
+
+    def tables(self, scope: SourceScope) -> list[SourceTable]:
+        with translated(self._address):
+            return tables.tables(self._connection.client, scope)
+
+    def now(self) -> datetime:
+        with translated(self._address):
+            hello: dict[str, Any] = self._connection.client.admin.command("hello", codec_options=_AWARE)
+        now: datetime = hello["localTime"]
+        return now.astimezone(UTC)
+
+    def log_end(self, scope: SourceScope) -> Position:
+        # From the member that streams are read from: another's log may end later.
+        with translated(self._address):
+            feed = Feed(self._connection.reader(), scope, None)
+            try:
+                token = feed.open()
+            finally:
+                feed.close()
+        # A stream that starts now starts one tick after what its server has seen.
+        return position_of(token, tick_before(token_time(token)))
+
+    def is_reached(self, position: Position, target: Position) -> bool:
+        return seen_time(position) >= seen_time(target)
+
+    def stream(self, scope: SourceScope, after: Position) -> ChangeStream:
+        return MongoChangeStream(self._connection.reader(), scope, after, self._address, self._longest_wait)
+
+    def plan(self, scope: SourceScope, table: str, slice_count: int) -> list[KeyRange]:
+        with translated(self._address):
+            return snapshot.plan(self._connection.reader(), scope.database, table, slice_count)
+
+    def read_chunk(
+        self,
+        scope: SourceScope,
+        table: str,
+        key_range: KeyRange,
+        resume: str | None,
+        limits: ReadLimits,
+        not_before: Position | None,
+    ) -> Chunk:
+        after = None if not_before is None else applied_time(not_before)
+        with translated(self._address):
+            reader = self._connection.reader()
+            return snapshot.read_chunk(
+                reader, scope.database, TableId(scope.schema, table), key_range, resume, limits, after
+            )
+
+    def read_marked(
+        self, scope: SourceScope, table: str, marked_range: MarkedRange, limits: ReadLimits
+    ) -> Iterator[TableBatch]:
+        with translated(self._address):
+            reader = self._connection.reader()
+            yield from marked.read_marked(reader, scope.database, TableId(scope.schema, table), marked_range, limits)
+
+    def close(self) -> None:
+        self._connection.close()

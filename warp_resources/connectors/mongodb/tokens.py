@@ -1,0 +1,78 @@
+"""Reads the time out of a resume token, and makes and compares the positions of a change stream.
+
+A token is the hexadecimal form of a sort key that begins with the operation's cluster time.
+Source: MongoDB's src/mongo/db/pipeline/resume_token.h and src/mongo/db/storage/key_string.h
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from bson.timestamp import Timestamp
+
+from warp_resources.errors import OperatorError
+from warp_resources.model.positions import Position
+
+ClusterTime: TypeAlias = tuple[int, int]
+
+_TIMESTAMP_TAG = "82"
+# After the time come the version (two bytes) and the token's type, a number: 0 for a high-water mark.
+_TOKEN_TYPE, _NO_EVENT = slice(22, 24), "29"
+_LARGEST_INCREMENT = 2**32 - 1
+
+
+def token_time(token: Mapping[str, Any]) -> ClusterTime:
+    """The cluster time that a resume token points at."""
+    text = token.get("_data")
+    if not isinstance(text, str) or not text.startswith(_TIMESTAMP_TAG) or len(text) < 18:
+        raise OperatorError(
+            "MongoDB gave a resume token of an unknown form", remedy="Report it with the server's version"
+        )
+    return int(text[2:10], 16), int(text[10:18], 16)
+
+
+def tick_before(time: ClusterTime) -> ClusterTime:
+    """The last cluster time before this one."""
+    seconds, increment = time
+    return (seconds, increment - 1) if increment else (seconds - 1, _LARGEST_INCREMENT)
+
+
+def position_of(token: Mapping[str, Any], seen: ClusterTime) -> Position:
+    """A position: where to resume, and the cluster time up to which everything has been delivered."""
+    return {"token": dict(token), "time": list(seen)}
+
+
+def token_of(position: Position) -> dict[str, Any]:
+    """The resume token of a position."""
+    token = position.get("token")
+    if not isinstance(token, dict):
+        raise OperatorError(
+            "The stored position is not one of a MongoDB change stream",
+            remedy="If the source was exchanged, remove the schema's marker: cartridge-warp markers set",
+        )
+    return token
+
+
+def seen_time(position: Position) -> ClusterTime:
+    """The cluster time up to which everything has been delivered."""
+    time = position.get("time")
+    if isinstance(time, list | tuple) and len(time) == 2:
+        return int(time[0]), int(time[1])
+    return tick_before(token_time(token_of(position)))
+
+
+def applied_time(position: Position) -> ClusterTime:
+    """The cluster time of the newest change that has been delivered, in part or in full, or later."""
+    token = token_of(position)
+    # The start of a transaction may be delivered, of which `time` knows only when all of it is. A token that
+    # names no event may lie one tick ahead of the server's clock, and reads must not wait for the future.
+    is_event = token.get("_data", "")[_TOKEN_TYPE] != _NO_EVENT
+    return max(seen_time(position), token_time(token)) if is_event else seen_time(position)
+
+
+def read_concern(not_before: ClusterTime | None) -> dict[str, Any]:
+    """Majority-committed data, no older than a cluster time."""
+    if not_before is None:
+        return {"level": "majority"}
+    return {"level": "majority", "afterClusterTime": Timestamp(*not_before)}
