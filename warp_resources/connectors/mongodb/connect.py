@@ -12,7 +12,7 @@ from pymongo.uri_parser import parse_uri
 
 from warp_resources.connectors.mongodb.errors import translated
 from warp_resources.connectors.mongodb.options import MongoOptions
-from warp_resources.errors import TransientError
+from warp_resources.errors import OperatorError, TransientError
 
 Client: TypeAlias = MongoClient[dict[str, Any]]
 
@@ -23,7 +23,9 @@ _SRV, _DEFAULT_PORT = "mongodb+srv://", 27017
 def address_of(connection_string: str) -> str:
     """The hosts and ports of a URI, without user and password."""
     match = _HOSTS.match(connection_string)
-    hosts = match[1].split(",") if match and match[1] else ["an unreadable connection_string"]
+    if match is None:
+        return "an unreadable connection_string"
+    hosts = match[1].split(",")
     needs_port = not connection_string.startswith(_SRV)
     return ",".join(f"{host}:{_DEFAULT_PORT}" if needs_port and _is_bare(host) else host for host in hosts)
 
@@ -42,8 +44,7 @@ class Connection:
     def client(self) -> Client:
         """The client that follows the topology, and so the primary."""
         if self._client is None:
-            with translated(self.address):
-                self._client = MongoClient(self._uri, **self._options.client_arguments())
+            self._client = self._opened(self._uri, **self._options.client_arguments())
         return self._client
 
     def reader(self) -> Client:
@@ -88,8 +89,17 @@ class Connection:
             # What the DNS records say does not come along with a plain URI.
             found = parse_uri(self._uri)["options"]
             arguments = {"tls": True, **{name: found[name] for name in ("authSource",) if name in found}, **arguments}
-        with translated(self.address):
-            return MongoClient(_uri_of_member(self._uri, member), **arguments)
+        return self._opened(_uri_of_member(self._uri, member), **arguments)
+
+    def _opened(self, uri: str, **arguments: Any) -> Client:
+        try:
+            with translated(self.address):
+                return MongoClient(uri, **arguments)
+        except ValueError:
+            # The driver's text may quote the URI.
+            raise OperatorError(
+                "The MongoDB connection cannot be set up", remedy="Correct connection_string", server=self.address
+            ) from None
 
     def _close_reader(self) -> None:
         if self._reader is not None:

@@ -9,33 +9,47 @@ from dataclasses import dataclass
 from typing import Any
 
 import bson
+import numpy as np
 import pyarrow.compute as pc
-from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.errors import InvalidBSON
 
 from warp_resources.arrow.keys import key_texts
+from warp_resources.connectors.mongodb.codec import CODEC
 from warp_resources.connectors.mongodb.columns import column_of, concatenate, transpose
 from warp_resources.connectors.mongodb.json_text import has_negative_zero
 from warp_resources.connectors.mongodb.originals import original
 from warp_resources.connectors.mongodb.proof import encoded_size
 from warp_resources.connectors.mongodb.raw import KEY, MalformedDocument, has_duplicate_fields, key_of
+from warp_resources.connectors.mongodb.uniform import decode_uniform
 from warp_resources.model.batches import Flaw, Original, RawColumn, TableBatch
 from warp_resources.model.tables import Kind, TableId
 
-# Dates outside the years 1 to 9999 become DatetimeMS instead of an error.
-CODEC: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 _LENIENT = CODEC.with_options(unicode_decode_error_handler="replace")
 _NEGATIVE_ZERO = r"[\[:,] ?-0(\.0+)?[,\]}]"
 _PART_ROWS, _PART_BYTES = 2_000, 250_000
+# Fewer rows cost less one by one; more layouts than these are left to that way too.
+_WORTHWHILE_ROWS, _LAYOUTS = 200, 12
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a document, or what it has in a column, is not exact."""
+
+    raw: bytes
+    reason: str
+    column: str | None = None
+
+    def flaw(self) -> Flaw:
+        return Flaw(original(self.raw), self.reason, self.column, key_text(self.raw))
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """Columns of the documents that are exact, those documents, and the flaws of the others."""
+    """Columns of the documents that are exact, those documents, and the faults found."""
 
     columns: tuple[RawColumn, ...]
     raw: list[bytes]
-    flaws: list[Flaw]
+    faults: list[Fault]
 
 
 def decode(
@@ -62,7 +76,7 @@ def decode(
         len(decoded.raw),
         deletes,
         delete_count,
-        (*flaws, *decoded.flaws),
+        (*flaws, *(fault.flaw() for fault in decoded.faults)),
         original_of,
         sum(map(len, documents)),
     )
@@ -89,39 +103,59 @@ def key_text(raw: bytes) -> str | None:
 
 def _decode(documents: Sequence[bytes]) -> Decoded:
     with _collector_off():
-        parts = [_decode_part(part) for part in _parts(documents)]
+        parts = list(_decoded_parts(documents))
     columns = concatenate([(part.columns, len(part.raw)) for part in parts]) if parts else ()
     return Decoded(
-        columns, [raw for part in parts for raw in part.raw], [flaw for part in parts for flaw in part.flaws]
+        columns, [raw for part in parts for raw in part.raw], [fault for part in parts for fault in part.faults]
     )
 
 
+def _decoded_parts(documents: Sequence[bytes]) -> Iterator[Decoded]:
+    """Documents that share a layout all at once, the others one by one."""
+    rest, odd = documents, []
+    for _ in range(_LAYOUTS):
+        if len(rest) < _WORTHWHILE_ROWS:
+            break
+        uniform = decode_uniform(rest)
+        if uniform is None:
+            odd.append(rest[0])
+            rest = rest[1:]
+            continue
+        raw = list(map(rest.__getitem__, uniform.rows.tolist()))
+        yield Decoded(uniform.columns, raw, list(_negative_zeros(uniform.columns, raw)))
+        others = np.ones(len(rest), np.bool_)
+        others[uniform.rows] = False
+        rest = list(map(rest.__getitem__, np.flatnonzero(others).tolist()))
+    for part in _parts([*odd, *rest]):
+        yield _decode_part(part)
+
+
 def _decode_part(raw: list[bytes]) -> Decoded:
-    documents, raw, flaws = _readable(raw)
+    documents, raw, faults = _readable(raw)
     transposed = transpose(documents)
     if encoded_size(transposed) != sum(map(len, raw)):
         doubled = list(map(has_duplicate_fields, raw))
-        flaws += [_flaw(part, "duplicate_field") for part, is_doubled in zip(raw, doubled, strict=True) if is_doubled]
+        faults += [Fault(part, "duplicate_field") for part, is_doubled in zip(raw, doubled, strict=True) if is_doubled]
         documents = [document for document, is_doubled in zip(documents, doubled, strict=True) if not is_doubled]
         raw = [part for part, is_doubled in zip(raw, doubled, strict=True) if not is_doubled]
         transposed = transpose(documents)
     columns = tuple(map(column_of, transposed.fields))
-    return Decoded(columns, raw, [*flaws, *_negative_zeros(columns, raw)])
+    return Decoded(columns, raw, [*faults, *_negative_zeros(columns, raw)])
 
 
-def _readable(raw: list[bytes]) -> tuple[list[dict[str, Any]], list[bytes], list[Flaw]]:
+def _readable(raw: list[bytes]) -> tuple[list[dict[str, Any]], list[bytes], list[Fault]]:
     try:
         return bson.decode_all(b"".join(raw), CODEC), raw, []
     except (InvalidBSON, UnicodeDecodeError):
         pass
-    documents, kept, flaws = [], [], []
+    documents, kept, faults = [], [], []
     for part in raw:
         try:
             documents.append(bson.decode(part, CODEC))
             kept.append(part)
         except (InvalidBSON, UnicodeDecodeError):
-            flaws.append(_flaw(part, "invalid_utf8" if _is_readable_otherwise(part) else "undecodable"))
-    return documents, kept, flaws
+            faults.append(Fault(part, "invalid_utf8" if _is_readable_otherwise(part) else "undecodable"))
+    return documents, kept, faults
 
 
 def _is_readable_otherwise(raw: bytes) -> bool:
@@ -132,18 +166,14 @@ def _is_readable_otherwise(raw: bytes) -> bool:
     return True
 
 
-def _negative_zeros(columns: Sequence[RawColumn], raw: list[bytes]) -> Iterator[Flaw]:
+def _negative_zeros(columns: Sequence[RawColumn], raw: list[bytes]) -> Iterator[Fault]:
     for column in columns:
         for variant in column.variants:
             if variant.type.kind is Kind.JSON:
                 suspects = pc.indices_nonzero(pc.match_substring_regex(variant.values, _NEGATIVE_ZERO)).to_pylist()
                 for row in suspects:
                     if has_negative_zero(variant.values[row].as_py()):
-                        yield _flaw(raw[row], "negative_zero", column.name)
-
-
-def _flaw(raw: bytes, reason: str, column: str | None = None) -> Flaw:
-    return Flaw(original(raw), reason, column, key_text(raw))
+                        yield Fault(raw[row], "negative_zero", column.name)
 
 
 def _parts(documents: Sequence[bytes]) -> Iterator[list[bytes]]:

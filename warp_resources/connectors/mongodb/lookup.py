@@ -14,12 +14,11 @@ from warp_resources.connectors.mongodb.decode import key_text
 from warp_resources.connectors.mongodb.errors import OVERSIZED
 from warp_resources.connectors.mongodb.events import identity_of
 from warp_resources.connectors.mongodb.originals import EXTENDED_JSON, primary_key
-from warp_resources.connectors.mongodb.raw import KEY, Element, array_of, document, key_of
+from warp_resources.connectors.mongodb.raw import ARRAY, DOCUMENT, KEY, Element, array_of, document, key_of
 from warp_resources.connectors.mongodb.tokens import ClusterTime, read_concern
 from warp_resources.model.batches import Flaw, Original
 
 _KEYS_PER_QUERY = 10_000
-_ARRAY, _DOCUMENT = 0x04, 0x03
 
 
 def look_up(
@@ -62,10 +61,10 @@ def _find_each(
 def _find(
     client: Client, database: str, collection: str, keys: list[Element], not_before: ClusterTime
 ) -> Iterator[bytes]:
-    among = Element(b"", _ARRAY, array_of(keys)).named("$in")
+    among = Element(b"", ARRAY, array_of(keys)).named("$in")
     command = {
         "find": collection,
-        "filter": RawBSONDocument(Element(b"", _DOCUMENT, among).named(KEY)),
+        "filter": RawBSONDocument(Element(b"", DOCUMENT, among).named(KEY)),
         # One more than there can be, so that the server closes the cursor at once.
         "batchSize": len(keys) + 1,
         "readConcern": read_concern(not_before),

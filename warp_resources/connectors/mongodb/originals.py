@@ -8,7 +8,7 @@ from typing import Any
 import bson
 from bson import json_util
 from bson.codec_options import CodecOptions, DatetimeConversion
-from bson.errors import InvalidBSON
+from bson.errors import BSONError
 
 from warp_resources.connectors.mongodb.raw import MalformedDocument, elements, key_of
 from warp_resources.model.batches import Original
@@ -54,7 +54,7 @@ def exact_text(raw: bytes) -> str | None:
     try:
         text: str = json_util.dumps(bson.decode(raw, CODEC), json_options=CANONICAL)
         return text if _encoded(text) == raw else None
-    except (InvalidBSON, ValueError, TypeError, OverflowError, RecursionError):
+    except (BSONError, ValueError, TypeError, OverflowError, RecursionError):
         return None
 
 

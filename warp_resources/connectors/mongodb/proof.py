@@ -39,10 +39,11 @@ def encoded_size(documents: Transposed) -> int:
         count * (_DOCUMENT_BYTES + sum(len(name.encode()) + _ELEMENT_BYTES for name in shape))
         for shape, count in documents.shapes.items()
     )
-    return names + sum(map(_field_size, documents.fields))
+    return names + sum(map(field_size, documents.fields))
 
 
-def _field_size(field: Field) -> int:
+def field_size(field: Field) -> int:
+    """The bytes that the values of a field take as BSON, without their names and types."""
     if len(field.types) == 1:
         (value_type,) = field.types
         return _size(value_type, len(field.values), field.values)

@@ -14,7 +14,7 @@ KEY = "_id"
 
 _KEY_NAME = b"_id\0"
 _LENGTH = struct.Struct("<i")
-_DOCUMENT, _ARRAY, _REGEX, _CODE_WITH_SCOPE = 0x03, 0x04, 0x0B, 0x0F
+DOCUMENT, ARRAY, _REGEX, _CODE_WITH_SCOPE = 0x03, 0x04, 0x0B, 0x0F
 _FIXED = {
     0x01: 8,  # double
     0x06: 0,  # undefined
@@ -62,16 +62,6 @@ class Element:
 def document(elements: bytes) -> bytes:
     """A document of the elements, which are encoded already."""
     return _LENGTH.pack(len(elements) + 5) + elements + b"\0"
-
-
-def split(raw: bytes) -> list[bytes]:
-    """The documents of a run of documents."""
-    documents, start, end = [], 0, len(raw)
-    while start < end:
-        length = _length(raw, start)
-        documents.append(raw[start : start + length])
-        start += length
-    return documents
 
 
 def array_documents(array: bytes) -> list[bytes]:
@@ -146,7 +136,7 @@ def has_duplicate_fields(raw: bytes) -> bool:
 
 
 def _inner(field: Element) -> Sequence[bytes]:
-    if field.type in (_DOCUMENT, _ARRAY):
+    if field.type in (DOCUMENT, ARRAY):
         return (field.value,)
     if field.type == _CODE_WITH_SCOPE:
         return (field.value[8 + _length(field.value, 4) :],)

@@ -30,24 +30,28 @@ def name_filter(scope: SourceScope, field: str) -> dict[str, Any]:
     The server's regular expressions have no such classes as a glob's, so it may let pass more;
     ``is_in_scope`` decides.
     """
-    clauses: list[dict[str, Any]] = []
+    clauses: list[dict[str, Any]] = [{field: {"$not": Regex(f"^{re.escape(_SYSTEM)}")}}]
     if scope.include:
-        clauses.append({"$or": _included(scope.include, field)})
-    names = [name for name in scope.exclude if not _is_glob(name)]
-    if names:
-        clauses.append({field: {"$nin": names}})
-    clauses.append({field: {"$not": Regex(f"^{re.escape(_SYSTEM)}")}})
+        clauses.append({"$or": _any_of(scope.include, field)})
+    excluded = [name for name in scope.exclude if not _is_glob(name)]
+    if excluded:
+        clauses.append({"$nor": _any_of(excluded, field)})
     return {"$and": clauses}
 
 
-def _included(globs: Iterable[str], field: str) -> list[dict[str, Any]]:
-    names = [name for name in globs if not _is_glob(name)]
-    exact = [{field: {"$in": names}}] if names else []
-    return [*exact, *({field: Regex(_pattern(glob), "s")} for glob in globs if _is_glob(glob))]
+def _any_of(globs: Iterable[str], field: str) -> list[dict[str, Any]]:
+    names = [name for name in globs if not _is_pattern(name)]
+    patterns = [{field: Regex(_pattern(glob), "s")} for glob in globs if _is_pattern(glob)]
+    return [{field: {"$in": names}}, *patterns] if names else patterns
 
 
 def _is_glob(name: str) -> bool:
     return any(character in name for character in "*?[")
+
+
+def _is_pattern(name: str) -> bool:
+    # Of a name in `$in` the server makes a regular expression without escaping braces (seen with 6.0).
+    return _is_glob(name) or "{" in name
 
 
 def _pattern(glob: str) -> str:

@@ -10,7 +10,6 @@ from warp_resources.connectors.mongodb.snapshot import collection_size
 
 def collection_names(client: Client, scope: SourceScope) -> list[str]:
     """The collections of a scope in name order: no views, no time series, no system collections."""
-    # `list_collection_names` would ask for names only and could not tell views.
     found = client[scope.database].list_collections(filter={"type": "collection"}, nameOnly=True)
     return sorted(str(entry["name"]) for entry in found if is_in_scope(scope, str(entry["name"])))
 

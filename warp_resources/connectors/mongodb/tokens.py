@@ -6,11 +6,14 @@ Source: MongoDB's src/mongo/db/pipeline/resume_token.h and src/mongo/db/storage/
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
+from bson import json_util
 from bson.timestamp import Timestamp
 
+from warp_resources.connectors.mongodb.originals import CANONICAL
 from warp_resources.errors import OperatorError
 from warp_resources.model.positions import Position
 
@@ -40,12 +43,14 @@ def tick_before(time: ClusterTime) -> ClusterTime:
 
 def position_of(token: Mapping[str, Any], seen: ClusterTime) -> Position:
     """A position: where to resume, and the cluster time up to which everything has been delivered."""
-    return {"token": dict(token), "time": list(seen)}
+    # A token may hold binary, such as the number types of a key.
+    return {"token": json.loads(json_util.dumps(token, json_options=CANONICAL)), "time": list(seen)}
 
 
 def token_of(position: Position) -> dict[str, Any]:
     """The resume token of a position."""
-    token = position.get("token")
+    stored = position.get("token")
+    token = json_util.loads(json.dumps(stored), json_options=CANONICAL)
     if not isinstance(token, dict):
         raise OperatorError(
             "The stored position is not one of a MongoDB change stream",

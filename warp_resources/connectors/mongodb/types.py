@@ -56,7 +56,10 @@ class Carrier:
     convert: Callable[[Values], pa.Array]
 
     def variant(self, values: Values) -> Variant:
-        array = self.convert(values)
+        return self.carry(self.convert(values))
+
+    def carry(self, array: pa.Array) -> Variant:
+        """A variant of values that are converted already."""
         if self.type.kind is Kind.INT64:
             return Variant(replace(self.type, exact=integers_are_exact(array)), array, self.family)
         return Variant(self.type, array, self.family)
