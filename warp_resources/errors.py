@@ -57,3 +57,7 @@ class SchemaMoved(TransientError):
 
 class OversizedChange(OperatorError):
     """One change is larger than the source can deliver."""
+
+
+class GenerationClosed(OperatorError):
+    """The reading of a table has ended: another process finished it, or it was abandoned."""

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
+import pyarrow as pa
 from pydantic import BaseModel
 
 from warp_resources.model.batches import (
@@ -31,6 +32,8 @@ from warp_resources.model.positions import (
     StreamState,
     TableState,
 )
+from warp_resources.model.reports import FinishedSlice, RunFigures
+from warp_resources.model.statistics import TableStatistics
 from warp_resources.model.tables import TableId, TableSchema
 
 
@@ -315,6 +318,30 @@ class Destination(Protocol):
 
     def row_count(self, table: TableId) -> int:
         """Rows that the destination has of a table; 0 where it does not exist."""
+        ...
+
+    def statistics(self, schema: str) -> list[TableStatistics]:
+        """The figures of a schema's tables so far, for status and metrics; empty before prepare."""
+        ...
+
+    def recent_runs(self, schema: str, within: timedelta) -> list[RunFigures]:
+        """The runs of a schema's tables that go on or ended within that time, oldest first."""
+        ...
+
+    def finished_slices(self, schema: str, within: timedelta) -> list[FinishedSlice]:
+        """The slices, of whatever generation, that were read to their end within that time."""
+        ...
+
+    def preview(self, table: TableId, limit: int) -> pa.Table:
+        """Some rows as text for a person to look at; no columns where the table does not exist."""
+        ...
+
+    def row_estimate(self, table: TableId) -> int:
+        """About how many rows a table has, quickly; 0 where it does not exist."""
+        ...
+
+    def earliest(self, table: TableId, column: str) -> datetime | None:
+        """The smallest time in a column, None where it has none or takes seconds to find."""
         ...
 
     def state_store(self) -> StateStore:

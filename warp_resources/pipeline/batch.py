@@ -13,13 +13,13 @@ from warp_resources.model.positions import BatchCommit, Position, TableState
 from warp_resources.pipeline.engine import BATCH, Engine
 from warp_resources.pipeline.marker import capped, highest, later, time_of
 from warp_resources.pipeline.report import SyncReport
-from warp_resources.pipeline.snapshot import first_load, open_generation, read_generation
+from warp_resources.pipeline.snapshot import OnChunk, first_load, ignore_chunk, open_generation, read_generation
 
 log = structlog.get_logger(__name__)
 
 
-def sync_table(engine: Engine, name: str, *, full_resync: bool = False) -> SyncReport:
-    """One tick of a batch table: its first load, or what changed since its marker.
+def sync_table(engine: Engine, name: str, *, full_resync: bool = False, on_chunk: OnChunk = ignore_chunk) -> SyncReport:
+    """One tick of a batch table: its first load (``on_chunk`` hears of it), or what changed since its marker.
 
     Raises:
         LeaseHeld: another process is at this table.
@@ -29,7 +29,7 @@ def sync_table(engine: Engine, name: str, *, full_resync: bool = False) -> SyncR
         state = engine.destination.seize_table(table, BATCH)
         engine.destination.record_run(engine.run_id, table, BATCH, "running", start=state.position)
         must_load = full_resync or not state.is_loaded
-        report = _load(engine, state, full_resync) if must_load else _tick(engine, state)
+        report = _load(engine, state, full_resync, on_chunk) if must_load else _tick(engine, state)
         if not engine.stop.is_set():
             engine.destination.record_run(engine.run_id, table, BATCH, "success", end=report.position)
         return report
@@ -59,7 +59,7 @@ def sync_window(
     return report
 
 
-def _load(engine: Engine, state: TableState, full_resync: bool) -> SyncReport:
+def _load(engine: Engine, state: TableState, full_resync: bool, on_chunk: OnChunk) -> SyncReport:
     table = state.table
     report = SyncReport(table)
     started = engine.source.now()
@@ -67,6 +67,7 @@ def _load(engine: Engine, state: TableState, full_resync: bool) -> SyncReport:
     for chunk in read_generation(engine, generation):
         report.rows_written += chunk.rows
         report.byte_count += chunk.byte_count
+        on_chunk(chunk)
     loaded = engine.destination.table_states(table.schema)[table.name]
     marker = capped(loaded.position, started)
     if marker != loaded.position:

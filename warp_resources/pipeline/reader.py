@@ -11,6 +11,7 @@ from warp_resources.model.batches import Changes
 
 READ_AHEAD = 2
 POLL = timedelta(milliseconds=500)
+"""How long an idle stream is waited on at a time: stopping takes that long at most."""
 
 
 class StreamReader:
@@ -19,9 +20,10 @@ class StreamReader:
     Memory is bounded by ``READ_AHEAD + 1`` cuts of ``limits.max_bytes`` each.
     """
 
-    def __init__(self, stream: ChangeStream, limits: ReadLimits) -> None:
+    def __init__(self, stream: ChangeStream, limits: ReadLimits, poll: timedelta = POLL) -> None:
         self._stream = stream
         self._limits = limits
+        self._poll = poll
         self._ready: queue.Queue[Changes | BaseException] = queue.Queue(maxsize=READ_AHEAD)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._read, name="stream-reader", daemon=True)
@@ -59,7 +61,7 @@ class StreamReader:
     def _read(self) -> None:
         try:
             while not self._stopped.is_set():
-                changes = self._stream.next(self._limits, POLL)
+                changes = self._stream.next(self._limits, self._poll)
                 if changes is not None:
                     self._ready.put(changes)
         except BaseException as error:  # noqa: BLE001 - handed over whole: `get` raises it in the writer's thread.

@@ -16,17 +16,20 @@ from warp_resources.model.positions import GenerationState, Position, StreamComm
 from warp_resources.model.tables import TableId
 from warp_resources.pipeline.engine import Engine
 from warp_resources.pipeline.payload import Work
-from warp_resources.pipeline.reader import StreamReader
+from warp_resources.pipeline.reader import POLL, StreamReader
 from warp_resources.pipeline.slice_process import SliceHelper
 from warp_resources.pipeline.snapshot import (
     ChunkReport,
+    OnChunk,
     engine_generations,
     first_load,
+    ignore_chunk,
     open_generation,
     read_generation,
 )
 
 IDLE_WAIT = timedelta(milliseconds=200)
+ONCE_POLL = timedelta(milliseconds=50)
 SAVE_IDLE_POSITION_EVERY_SECONDS = 5.0
 HELPER_ROWS = 100_000
 """Above this many estimated rows to snapshot, a second process reads slices too."""
@@ -40,6 +43,7 @@ class Request:
 
     once: bool
     full_resync: bool = False
+    on_chunk: OnChunk = ignore_chunk
 
 
 @dataclass(slots=True)
@@ -130,10 +134,11 @@ def _stream(run: StreamRun, lease: str, request: Request) -> None:
         request.full_resync = False
     _take_up_open_generations(run)
     stream = engine.source.stream(engine.scope, run.fence.position)
-    reader = StreamReader(stream, engine.stream_limits(sorted(run.covered)))
+    poll = ONCE_POLL if request.once else POLL
+    reader = StreamReader(stream, engine.stream_limits(sorted(run.covered)), poll)
     try:
         with _helper(run):
-            _drain(run, reader, lease, once=request.once)
+            _drain(run, reader, lease, request)
         run.save_position()
     finally:
         reader.close()
@@ -221,7 +226,7 @@ def _helper(run: StreamRun) -> Iterator[None]:
         helper.close()
 
 
-def _drain(run: StreamRun, reader: StreamReader, lease: str, *, once: bool) -> None:
+def _drain(run: StreamRun, reader: StreamReader, lease: str, request: Request) -> None:
     engine = run.engine
     chunks = _snapshots(run)
     target: Position | None = None
@@ -229,6 +234,8 @@ def _drain(run: StreamRun, reader: StreamReader, lease: str, *, once: bool) -> N
         engine.leases.demand(lease)
         # A chunk and a cut in turn: neither a long snapshot nor a busy stream starves the other.
         chunk = next(chunks, None)
+        if chunk is not None:
+            request.on_chunk(chunk)
         changes = reader.get(timedelta(0) if chunk else IDLE_WAIT)
         if changes is not None:
             run.write(changes)
@@ -236,7 +243,7 @@ def _drain(run: StreamRun, reader: StreamReader, lease: str, *, once: bool) -> N
             run.save_position()
         if chunk is None and run.pending:
             chunks = _snapshots(run)
-        elif chunk is None and once:
+        elif chunk is None and request.once:
             # Taken after the last chunk was read, so that what a chunk saw half of is complete.
             target = target or engine.source.log_end(engine.scope)
             if engine.source.is_reached(run.position(), target):

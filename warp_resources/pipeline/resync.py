@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
 from warp_resources.errors import OperatorError
 from warp_resources.model.positions import GenerationState
@@ -10,7 +10,7 @@ from warp_resources.model.tables import TableId
 from warp_resources.pipeline.batch import sync_table
 from warp_resources.pipeline.engine import STREAM, Engine
 from warp_resources.pipeline.report import SyncReport
-from warp_resources.pipeline.snapshot import ChunkReport, open_generation, read_generation
+from warp_resources.pipeline.snapshot import OnChunk, ignore_chunk, open_generation, planned_slices, read_generation
 
 HELD_ELSEWHERE_SECONDS = 0.5
 
@@ -21,13 +21,16 @@ def resync_table(
     generation: str,
     *,
     slices: Collection[str] | None = None,
-    on_chunk: Callable[[ChunkReport], None] = lambda chunk: None,
+    of: Collection[str] | None = None,
+    on_chunk: OnChunk = ignore_chunk,
 ) -> SyncReport:
     """Read a table again and, once all its slices are read in this generation, remove what is stale.
 
     Args:
         generation: names the reading; the same name takes up where it stopped.
         slices: only these (``slice-00``, ...); None means all, and waits for those read elsewhere.
+        of: the slices that the generation has, if it is new; None means all. Stale rows are found
+            by a generation that has all. Names that the table's plan does not have are passed over.
         on_chunk: told of each committed chunk.
 
     Raises:
@@ -35,11 +38,15 @@ def resync_table(
         OperatorError: a stream table that its stream does not cover yet.
     """
     if engine.unit.mode != STREAM:
-        return sync_table(engine, name, full_resync=True)
+        return sync_table(engine, name, full_resync=True, on_chunk=on_chunk)
     table = engine.table(name)
     _refuse_uncovered(engine, table)
     report = SyncReport(table)
-    current: GenerationState | None = open_generation(engine, table, generation)
+    planned = planned_slices(engine, table)
+    wanted = planned if of is None else [name for name in planned if name in of]
+    if not wanted or (slices is not None and not set(slices).intersection(wanted)):
+        return report
+    current: GenerationState | None = open_generation(engine, table, generation, tuple(wanted))
     while current is not None and not engine.stop.is_set():
         for chunk in read_generation(engine, current, only=slices):
             report.rows_written += chunk.rows

@@ -18,6 +18,7 @@ from warp_resources.pipeline.engine import Unit, units
 from warp_resources.pipeline.options import open_destination
 from warp_resources.pipeline.payload import Work, start_child
 from warp_resources.pipeline.replicate import Request
+from warp_resources.pipeline.snapshot import OnChunk, ignore_chunk
 from warp_resources.pipeline.unit_process import serve
 
 CHILD = "warp_resources.pipeline.unit_process"
@@ -69,8 +70,10 @@ class WarpRunner:
                 stopped=", ".join(failed),
             )
 
-    def run_once(self, full_resync: bool = False) -> None:
+    def run_once(self, full_resync: bool = False, on_chunk: OnChunk = ignore_chunk) -> None:
         """Bring every unit up to date, one after the other; a failing one does not stop the rest.
+
+        ``on_chunk`` is told of each chunk of a snapshot that this process commits.
 
         Raises:
             WarpError: the first failure, after all units had their turn.
@@ -80,7 +83,7 @@ class WarpRunner:
             if self._stop.is_set():
                 break
             try:
-                serve(unit, Request(once=True, full_resync=full_resync), self._stop)
+                serve(unit, Request(once=True, full_resync=full_resync, on_chunk=on_chunk), self._stop)
             except WarpError as error:
                 log.error("unit failed", unit=str(unit), error=str(error))
                 failures.append(error)

@@ -11,6 +11,7 @@ import structlog
 
 from warp_resources.errors import WarpError
 from warp_resources.pipeline.engine import Engine, open_engine
+from warp_resources.pipeline.lean import keep_pandas_out
 from warp_resources.pipeline.payload import Work, receive_work, start_child
 from warp_resources.pipeline.snapshot import engine_generations, read_generation
 
@@ -49,6 +50,7 @@ def read_open_slices(engine: Engine) -> None:
 
 
 def main() -> int:
+    keep_pandas_out()
     # The parent decides when to stop; a Ctrl-C in the terminal reaches both.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     stop = threading.Event()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 import structlog
 
-from warp_resources.errors import LeaseHeld
+from warp_resources.errors import GenerationClosed, LeaseHeld
 from warp_resources.model.positions import ChunkCommit, GenerationState, Position, SliceState
 from warp_resources.model.tables import TableId
 from warp_resources.pipeline.engine import BATCH, Engine
@@ -32,17 +32,31 @@ class ChunkReport:
     byte_count: int
 
 
+OnChunk = Callable[[ChunkReport], None]
+"""Told of each committed chunk, for progress."""
+
+
+def ignore_chunk(chunk: ChunkReport) -> None:
+    """The listener of those who show no progress."""
+
+
 def open_generation(
     engine: Engine, table: TableId, generation: str, slices: tuple[str, ...] | None = None
 ) -> GenerationState:
     """Open a reading of a table over its stored plan, making the plan at first use."""
-    count = engine.unit.settings(table.name).partitions.slices or DEFAULT_SLICES
-    plan = engine.destination.table_plan(table)
-    if not plan:
-        plan = engine.destination.save_plan(table, engine.source.plan(engine.scope, table.name, count))
+    planned_slices(engine, table)
     opened = engine.destination.open_generation(table, generation, slices)
     log.info("snapshot opened", table=str(table), generation=generation, slices=len(opened.slices))
     return opened
+
+
+def planned_slices(engine: Engine, table: TableId) -> list[str]:
+    """The slices of a table's stored plan, which is made at first use; a small table has one."""
+    plan = engine.destination.table_plan(table)
+    if not plan:
+        count = engine.unit.settings(table.name).partitions.slices or DEFAULT_SLICES
+        plan = engine.destination.save_plan(table, engine.source.plan(engine.scope, table.name, count))
+    return [f"slice-{ordinal:02d}" for ordinal in range(len(plan))]
 
 
 def first_load(engine: Engine, table: TableId) -> GenerationState:
@@ -86,7 +100,11 @@ def _read_slice(engine: Engine, generation: GenerationState, part: SliceState) -
         log.info("slice is read elsewhere", table=str(table), slice=part.name, holder=held.facts.get("holder"))
         return
     try:
-        epoch, current = engine.destination.seize_slice(table, generation.generation, part.name)
+        try:
+            epoch, current = engine.destination.seize_slice(table, generation.generation, part.name)
+        except GenerationClosed:
+            # Another process read the rest and closed it since this one listed the slices.
+            return
         resume, high, is_done = current.resume, current.high, current.is_done
         while not is_done and not engine.stop.is_set():
             engine.leases.demand(lease)

@@ -18,9 +18,11 @@ from warp_resources.model.batches import ErrorEntry
 from warp_resources.model.tables import TableId
 from warp_resources.pipeline.batch import sync_table
 from warp_resources.pipeline.engine import STREAM, Engine, Unit, open_engine
+from warp_resources.pipeline.lean import keep_pandas_out
 from warp_resources.pipeline.payload import receive_work
 from warp_resources.pipeline.replicate import Request, replicate
 from warp_resources.pipeline.retry import Backoff
+from warp_resources.pipeline.snapshot import OnChunk, ignore_chunk
 
 STAND_BY_SECONDS = 1.0
 ONCE_WAITS_SECONDS = 15.0
@@ -40,6 +42,7 @@ def serve(unit: Unit, request: Request, stop: threading.Event, run_id: str | Non
         OperatorError: trying again cannot help.
         TransientError: ``once``, and the incident outlasted ``max_retries``.
     """
+    keep_pandas_out()
     run_id = run_id or str(uuid.uuid4())
     backoff = Backoff(unit.backoff, stop)
     give_up_at = time.monotonic() + ONCE_WAITS_SECONDS
@@ -86,7 +89,7 @@ def _session(engine: Engine, request: Request) -> None:
 def _batch(engine: Engine, request: Request) -> None:
     schedule = schema_settings(engine.unit.config, engine.unit.schema).schedule
     while not engine.stop.is_set():
-        failures = sync_all(engine, full_resync=request.full_resync)
+        failures = sync_all(engine, full_resync=request.full_resync, on_chunk=request.on_chunk)
         request.full_resync = False
         if request.once:
             if failures:
@@ -96,14 +99,14 @@ def _batch(engine: Engine, request: Request) -> None:
         engine.stop.wait(_seconds_to_next(schedule, engine, names))
 
 
-def sync_all(engine: Engine, *, full_resync: bool = False) -> list[WarpError]:
+def sync_all(engine: Engine, *, full_resync: bool = False, on_chunk: OnChunk = ignore_chunk) -> list[WarpError]:
     """A tick of every batch table of the unit; a failing table does not stop the others (M3)."""
     failures: list[WarpError] = []
     for table in engine.source.tables(engine.scope):
         if engine.stop.is_set():
             break
         try:
-            report = sync_table(engine, table.name, full_resync=full_resync)
+            report = sync_table(engine, table.name, full_resync=full_resync, on_chunk=on_chunk)
         except TransientError:
             raise
         except OperatorError as error:

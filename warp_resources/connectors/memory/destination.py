@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-from warp_resources.connectors.memory import generations
+from warp_resources.connectors.memory import generations, reports, statistics
 from warp_resources.connectors.memory.rows import plain_rows
 from warp_resources.connectors.memory.state import MemoryStateStore
 from warp_resources.connectors.memory.store import Contents, MemoryStore, Run, now
 from warp_resources.connectors.memory.write import demand_fence, write
-from warp_resources.errors import OperatorError
+from warp_resources.errors import GenerationClosed, OperatorError
 from warp_resources.model.batches import ConformedBatch, ErrorEntry, WriteReceipt
 from warp_resources.model.capabilities import Capabilities
 from warp_resources.model.positions import (
@@ -26,6 +28,8 @@ from warp_resources.model.positions import (
     StreamState,
     TableState,
 )
+from warp_resources.model.reports import FinishedSlice, RunFigures
+from warp_resources.model.statistics import TableStatistics
 from warp_resources.model.tables import TableId, TableSchema
 
 # What Python's datetime holds: years 1 to 9999.
@@ -144,7 +148,9 @@ class MemoryDestination:
         with self.store.transaction() as draft:
             stored = draft.table(table)
             opened = draft.generations.get((table, generation))
-            part = next((part for part in opened.slices if part.name == slice_name), None) if opened else None
+            if opened is None:
+                raise GenerationClosed("The generation is not open", remedy="Start a new resync", table=table)
+            part = next((part for part in opened.slices if part.name == slice_name), None)
             if part is None:
                 raise OperatorError(
                     "The slice is not open", remedy="Open its generation first", table=table, slice=slice_name
@@ -192,6 +198,25 @@ class MemoryDestination:
     def row_count(self, table: TableId) -> int:
         stored = self.store.contents.tables.get(table)
         return len(stored.rows) if stored is not None else 0
+
+    def statistics(self, schema: str) -> list[TableStatistics]:
+        return statistics.statistics(self.store.contents, schema)
+
+    def recent_runs(self, schema: str, within: timedelta) -> list[RunFigures]:
+        return reports.recent_runs(self.store.contents, schema, within)
+
+    def finished_slices(self, schema: str, within: timedelta) -> list[FinishedSlice]:
+        return reports.finished_slices(self.store.contents, schema)
+
+    def preview(self, table: TableId, limit: int) -> pa.Table:
+        return reports.preview(self.rows(table), limit)
+
+    def row_estimate(self, table: TableId) -> int:
+        return self.row_count(table)
+
+    def earliest(self, table: TableId, column: str) -> datetime | None:
+        stored = self.store.contents.tables.get(table)
+        return reports.earliest(stored, column) if stored is not None else None
 
     def close(self) -> None:
         """Nothing to close: the store outlives its destinations."""

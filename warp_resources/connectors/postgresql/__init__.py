@@ -1,1 +1,1 @@
-"""connectors/postgresql"""
+"""PostgreSQL as a destination and as a state store."""

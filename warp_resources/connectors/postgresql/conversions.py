@@ -110,5 +110,8 @@ def converted(before: ColumnType, after: ColumnType, value: sql.Composable) -> s
 
 def _numeric(column: ColumnType, value: sql.Composable) -> sql.Composed:
     # PostgreSQL's own cast of a double to numeric keeps 15 digits only.
-    texts = {Kind.DOUBLE: "{}::text::numeric", Kind.FLOAT32: "{}::double precision::text::numeric"}
+    texts = {
+        Kind.DOUBLE: "pg_temp.warp_double_numeric({})",
+        Kind.FLOAT32: "pg_temp.warp_double_numeric({}::double precision)",
+    }
     return sql.SQL(texts.get(column.kind, "{}::numeric")).format(value)

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import ClassVar
 
+import pyarrow as pa
 from psycopg import sql
 from pydantic import BaseModel
 
-from warp_resources.connectors.postgresql import closing, covering, generations, letters, markers, plans, registry, runs
+from warp_resources.connectors.postgresql import (
+    closing,
+    covering,
+    generations,
+    letters,
+    markers,
+    plans,
+    registry,
+    reports,
+    runs,
+    statistics,
+)
 from warp_resources.connectors.postgresql.check import check_server
 from warp_resources.connectors.postgresql.commit import write_batch
 from warp_resources.connectors.postgresql.merge import table_identifier
-from warp_resources.connectors.postgresql.migrations import is_prepared, prepare
+from warp_resources.connectors.postgresql.migrations import check_metadata, is_prepared, prepare
 from warp_resources.connectors.postgresql.options import PostgresOptions
 from warp_resources.connectors.postgresql.session import Connection, Session
 from warp_resources.connectors.postgresql.staging import StagingTables
@@ -29,6 +42,8 @@ from warp_resources.model.positions import (
     StreamState,
     TableState,
 )
+from warp_resources.model.reports import FinishedSlice, RunFigures
+from warp_resources.model.statistics import TableStatistics
 from warp_resources.model.tables import TableId, TableSchema
 
 
@@ -49,6 +64,7 @@ class PostgresDestination:
 
     def check(self) -> None:
         check_server(self._session, self._options)
+        check_metadata(self._session)
 
     def prepare(self) -> None:
         prepare(self._session)
@@ -150,8 +166,40 @@ class PostgresDestination:
             counted = connection.execute(sql.SQL("select count(*) from {}").format(table_identifier(schema)))
             return int(counted.fetchall()[0][0])
 
+    def statistics(self, schema: str) -> list[TableStatistics]:
+        with self._session.connected() as connection:
+            return statistics.statistics(connection, schema) if is_prepared(connection) else []
+
+    def recent_runs(self, schema: str, within: timedelta) -> list[RunFigures]:
+        with self._session.connected() as connection:
+            return reports.recent_runs(connection, schema, within) if is_prepared(connection) else []
+
+    def finished_slices(self, schema: str, within: timedelta) -> list[FinishedSlice]:
+        with self._session.connected() as connection:
+            return reports.finished_slices(connection, schema, within) if is_prepared(connection) else []
+
+    def preview(self, table: TableId, limit: int) -> pa.Table:
+        with self._session.connected() as connection:
+            schema = self._stored(connection, table)
+            return pa.table({}) if schema is None else reports.preview(connection, schema, limit)
+
+    def row_estimate(self, table: TableId) -> int:
+        with self._session.connected() as connection:
+            schema = self._stored(connection, table)
+            return 0 if schema is None else reports.row_estimate(connection, schema)
+
+    def earliest(self, table: TableId, column: str) -> datetime | None:
+        with self._session.connected() as connection:
+            schema = self._stored(connection, table)
+            return None if schema is None else reports.earliest(connection, schema, column)
+
     def close(self) -> None:
         self._session.close()
+
+    def _stored(self, connection: Connection, table: TableId) -> TableSchema | None:
+        """The schema of a table that exists."""
+        schema = registry.latest_schema(connection, table) if is_prepared(connection) else None
+        return schema if schema is not None and registry.is_stored(connection, schema) else None
 
     def _is_empty(self, connection: Connection, table: TableId) -> bool:
         schema = registry.latest_schema(connection, table)

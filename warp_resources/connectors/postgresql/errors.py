@@ -81,7 +81,11 @@ def _without_code(error: psycopg.Error, endpoint: Endpoint) -> WarpError:
     """libpq gives no SQLSTATE for a refused connection, so that only its words are left to tell the causes apart."""
     words = endpoint.masked(str(error)).strip()
     if not isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-        return OperatorError(f"The PostgreSQL driver refused a statement ({type(error).__name__})", **endpoint.facts())
+        return OperatorError(
+            f"The PostgreSQL driver refused a statement ({type(error).__name__})",
+            remedy="Report it with the traceback (--debug)",
+            **endpoint.facts(),
+        )
     causes = {
         "authentication failed": "28P01",
         "no password supplied": "28P01",
@@ -129,9 +133,6 @@ def _missing_grant(error: psycopg.Error, endpoint: Endpoint) -> str:
         "for table": "grant select, insert, update, delete on <the table named above>",
         "must be owner": "alter table <the table named above> owner",
     }
-    grant = next((text for phrase, text in causes_in(grants, words)), "grant create on database " + endpoint.database)
+    otherwise = f"grant create on database {endpoint.database}"
+    grant = next((text for phrase, text in grants.items() if phrase in words), otherwise)
     return f"As an administrator: {grant} to {endpoint.user}"
-
-
-def causes_in(phrases: dict[str, str], words: str) -> list[tuple[str, str]]:
-    return [(phrase, text) for phrase, text in phrases.items() if phrase in words]

@@ -5,19 +5,26 @@ create or replace function pg_temp.warp_mantissa(digits text) returns text langu
     select case when length(digits) = 1 then digits else left(digits, 1) || '.' || substr(digits, 2) end
 $$;
 
--- float8's text is the shortest form, but turns to exponents at 1e15 and pads them.
-create or replace function pg_temp.warp_double_text(v double precision) returns text language sql immutable as $$
+-- The shortest decimal that reads back. float8's text never is one that lies exactly between two doubles,
+-- although it reads back (1e23 is shown as 9.999999999999999e+22). Such decimals can be shorter than what is shown
+-- between 2^53 and 10^40 only: below they have over 16 digits, above too few factors of 5.
+create or replace function pg_temp.warp_double_numeric(v double precision) returns numeric language sql immutable as $$
     select case
-        when v = 0 or v in ('NaN', 'Infinity', '-Infinity') then v::text
-        when abs(v) >= 1e21 or abs(v) < 1e-6 then regexp_replace(v::text, 'e([+-])0+', 'e\1')
-        else trim_scale(v::text::numeric)::text
+        when v = 'NaN' or abs(v) < 9007199254740992 or abs(v) > 1e40 then v::text::numeric
+        else (
+            select round(v::text::numeric, k - split_part(v::text, 'e+', 2)::integer)
+            from generate_series(0, 16) as k
+            where round(v::text::numeric, k - split_part(v::text, 'e+', 2)::integer)::double precision = v
+            order by k limit 1
+        )
     end
 $$;
 
 create or replace function pg_temp.warp_tiny_text(v numeric, pad integer) returns text language sql immutable as $$
     select case when v < 0 then '-' else '' end || pg_temp.warp_mantissa(digits) || 'e-'
-        || lpad((scale(v) - length(digits) + 1)::text, greatest(pad, length((scale(v) - length(digits) + 1)::text)), '0')
-    from (select ltrim(substr(abs(v)::text, 3), '0') as digits) as s
+        || case when exponent < 10 then repeat('0', pad - 1) else '' end || exponent::text
+    from (select ltrim(substr(abs(v)::text, 3), '0') as digits) as d,
+        lateral (select scale(v) - length(digits) + 1 as exponent) as e
 $$;
 
 create or replace function pg_temp.warp_huge_text(v numeric) returns text language sql immutable as $$
@@ -31,6 +38,16 @@ create or replace function pg_temp.warp_numeric_text(v numeric) returns text lan
         when scale(v) = 0 and abs(v) >= 1e21 then pg_temp.warp_huge_text(v)
         when scale(v) > 0 and abs(v) < 1e-6 then pg_temp.warp_tiny_text(v, 1)
         else v::text
+    end
+$$;
+
+-- As ECMAScript prints a number; float8's text turns to exponents at 1e15 and below 1e-4, and pads them.
+create or replace function pg_temp.warp_double_text(v double precision) returns text language sql immutable as $$
+    select case
+        when v = 0 or v in ('NaN', 'Infinity', '-Infinity') then v::text
+        when abs(v) < 1e-6 then regexp_replace(v::text, 'e-0+', 'e-')
+        when abs(v) < 9007199254740992 then trim_scale(v::text::numeric)::text
+        else pg_temp.warp_numeric_text(pg_temp.warp_double_numeric(v))
     end
 $$;
 
@@ -76,7 +93,8 @@ create or replace function pg_temp.warp_date_key(v timestamptz) returns text lan
 $$;
 
 create or replace function pg_temp.warp_binary_key(v bytea, subtype text) returns text language sql immutable as $$
-    select '{"$binary": {"base64": "' || translate(encode(v, 'base64'), E'\n', '') || '", "subType": "' || subtype || '"}}'
+    select '{"$binary": {"base64": "' || translate(encode(v, 'base64'), E'\n', '')
+        || '", "subType": "' || subtype || '"}}'
 $$;
 
 -- A JSON string in ASCII only, as Python's json.dumps writes it.

@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 
 from warp_resources.connectors.postgresql.plans import slice_name, table_plan
 from warp_resources.connectors.postgresql.session import Connection
-from warp_resources.errors import FencedOut, OperatorError
+from warp_resources.errors import FencedOut, GenerationClosed, OperatorError
 from warp_resources.model.positions import ChunkCommit, GenerationState, KeyRange, Position, SliceState
 from warp_resources.model.tables import TableId
 
@@ -131,7 +131,7 @@ def require_open(connection: Connection, table: TableId, generation: str) -> Gen
     """An open generation by its name, or an error that says that it has ended."""
     state = open_generation(connection, table, generation)
     if state is None:
-        raise OperatorError(
+        raise GenerationClosed(
             "The generation is not open",
             remedy="Start a new resync of the table",
             table=table,

@@ -54,9 +54,10 @@ def verify_types(connection: Connection, schema: str, table: str, expected: dict
     """
     found = dict(
         connection.execute(
-            "select attname::text, format_type(atttypid, atttypmod) from pg_attribute"
-            " where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped",
-            [sql.Identifier(schema, table).as_string(connection)],
+            "select a.attname::text, format_type(a.atttypid, a.atttypmod) from pg_attribute as a"
+            " join pg_class as c on c.oid = a.attrelid join pg_namespace as n on n.oid = c.relnamespace"
+            " where n.nspname = %s and c.relname = %s and a.attnum > 0 and not a.attisdropped",
+            [schema, table],
         ).fetchall()
     )
     for column, type_name in expected.items():

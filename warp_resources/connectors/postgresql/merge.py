@@ -227,8 +227,10 @@ def _condition(target: Target, rule: Rule, basis: int) -> sql.Composable:
     here += [sql.SQL("t.{}").format(sql.Identifier(c.stored)) for c in target.missing]
     there = [_staged(index, column) for index, column in _others(target)]
     there += [sql.SQL("null::{}").format(sql.SQL(stored_type(c.type))) for c in target.missing]
+    if not here:
+        return sql.SQL(" and false")
     # By image, not by value: 1.1 and 1.10 are equal, as 0 and -0 are, and yet not the same.
-    return sql.SQL(" and row({})::record *<> row({})::record").format(_listed(here), _listed(there)) if here else sql.SQL(" and false")
+    return sql.SQL(" and row({})::record *<> row({})::record").format(_listed(here), _listed(there))
 
 
 def _assignments(target: Target, stamp: sql.Literal) -> sql.Composed:

@@ -16,9 +16,18 @@ MIGRATIONS = ("metadata.sql",)
 _LOCK = 4_771_310_292_881
 
 
+_IS_PREPARED = """
+select exists (
+    select from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
+    where n.nspname = 'cartridge_warp_metadata' and c.relname = 'metadata_version'
+)
+"""
+
+
 def is_prepared(connection: Connection) -> bool:
     """Whether the metadata schema exists; its tables may be of any version."""
-    row = connection.execute("select to_regclass('cartridge_warp_metadata.metadata_version') is not null").fetchone()
+    # Not to_regclass, which may remember that the schema was not there before a lock was waited for.
+    row = connection.execute(_IS_PREPARED).fetchone()
     return bool(row and row[0])
 
 
@@ -36,15 +45,18 @@ def prepare(session: Session) -> None:
         _migrate(connection)
 
 
+def check_metadata(session: Session) -> None:
+    """Refuse what ``prepare`` would refuse, changing nothing."""
+    with session.connected() as connection:
+        if is_prepared(connection):
+            _refuse_later(_version(connection))
+        else:
+            _refuse_foreign(connection)
+
+
 def _migrate(connection: Connection) -> None:
     version = _version(connection) if is_prepared(connection) else _start(connection)
-    if version > len(MIGRATIONS):
-        raise OperatorError(
-            f"The schema {METADATA} was written by a later version of cartridge-warp",
-            remedy="Upgrade this installation",
-            found=version,
-            known=len(MIGRATIONS),
-        )
+    _refuse_later(version)
     for number, name in enumerate(MIGRATIONS[version:], start=version + 1):
         script = files(__package__).joinpath(name).read_text(encoding="utf-8")
         connection.execute(script.encode())
@@ -53,20 +65,35 @@ def _migrate(connection: Connection) -> None:
 
 def _start(connection: Connection) -> int:
     """Make the schema; one that an administrator made for us is taken if it is empty."""
+    if not _refuse_foreign(connection):
+        connection.execute(sql.SQL("create schema {}").format(sql.Identifier(METADATA)))
+    return 0
+
+
+def _refuse_foreign(connection: Connection) -> bool:
+    """Whether the schema exists, empty; one with tables of others is refused."""
     row = connection.execute(
         "select n.oid, exists (select from pg_class c where c.relnamespace = n.oid) as is_taken"
         " from pg_namespace n where n.nspname = %s",
         [METADATA],
     ).fetchone()
-    if row is None:
-        connection.execute(sql.SQL("create schema {}").format(sql.Identifier(METADATA)))
-    elif row.is_taken:
+    if row is not None and row.is_taken:
         raise OperatorError(
             f"The schema {METADATA} holds tables that cartridge-warp did not make",
             remedy="Rename or drop that schema, or use another database",
             schema=METADATA,
         )
-    return 0
+    return row is not None
+
+
+def _refuse_later(version: int) -> None:
+    if version > len(MIGRATIONS):
+        raise OperatorError(
+            f"The schema {METADATA} was written by a later version of cartridge-warp",
+            remedy="Upgrade this installation",
+            found=version,
+            known=len(MIGRATIONS),
+        )
 
 
 def _version(connection: Connection) -> int:

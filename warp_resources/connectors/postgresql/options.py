@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from datetime import timedelta
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat, PositiveInt, SecretStr
+
+
+def _seconds(value: Any) -> Any:
+    return value.total_seconds() if isinstance(value, timedelta) else value
+
+
+Seconds = Annotated[PositiveFloat, BeforeValidator(_seconds)]
 
 
 class PostgresOptions(BaseModel):
@@ -17,8 +25,8 @@ class PostgresOptions(BaseModel):
     pool_size: PositiveInt = Field(10, description="Connections that all processes together should stay within.")
     max_overflow: int = Field(20, ge=0, description="Connections beyond pool_size under load.")
     batch_size: PositiveInt | None = Field(None, description="Most rows of one commit.")
-    transaction_timeout: PositiveFloat = Field(300, description="Seconds after which a transaction is given up.")
-    connection_timeout: PositiveFloat = Field(30, description="Seconds to wait for the server to answer.")
+    transaction_timeout: Seconds = Field(300, description="Seconds after which a transaction is given up.")
+    connection_timeout: Seconds = Field(30, description="Seconds to wait for the server to answer.")
     application_name: str = Field("cartridge-warp", description="Shown in pg_stat_activity.")
     ca: str | None = Field(None, description="File with the certificates that may sign the server's.")
     cert: str | None = Field(None, description="File with the client's certificate.")

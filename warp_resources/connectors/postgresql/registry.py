@@ -7,7 +7,6 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from warp_resources.connectors.postgresql.merge import table_identifier
 from warp_resources.connectors.postgresql.session import Connection
 from warp_resources.model.batches import ConformedTable
 from warp_resources.model.tables import Column, ColumnType, Kind, SchemaChange, TableId, TableSchema
@@ -21,6 +20,11 @@ order by table_name, version desc
 _INSERT = """
 insert into cartridge_warp_metadata.schema_registry (schema_name, table_name, version, columns, changes, run_id)
 values (%s, %s, %s, %s, %s, %s)
+"""
+_IS_STORED = """
+select exists (
+    select from pg_class as c join pg_namespace as n on n.oid = c.relnamespace where n.nspname = %s and c.relname = %s
+)
 """
 _NAME = """
 insert into cartridge_warp_metadata.name_map (schema_name, table_name, column_name, stored_name)
@@ -43,8 +47,7 @@ def latest_schema(connection: Connection, table: TableId) -> TableSchema | None:
 
 def is_stored(connection: Connection, schema: TableSchema) -> bool:
     """Whether a table of that name exists, whoever made it."""
-    name = table_identifier(schema).as_string(connection)
-    row = connection.execute("select to_regclass(%s) is not null", [name]).fetchone()
+    row = connection.execute(_IS_STORED, [schema.stored_schema, schema.stored_table]).fetchone()
     return bool(row and row[0])
 
 

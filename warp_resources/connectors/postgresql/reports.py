@@ -1,0 +1,112 @@
+"""Reads what others report of the tables: recent runs and slices, a few rows, sizes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pyarrow as pa
+from psycopg import sql
+
+from warp_resources.connectors.postgresql.merge import table_identifier
+from warp_resources.connectors.postgresql.session import Connection
+from warp_resources.model.reports import FinishedSlice, RunFigures
+from warp_resources.model.tables import Kind, TableId, TableSchema
+
+_RUNS = """
+select run_id, table_name, mode, status, rows_written, rows_deleted, rows_rejected, bytes_transferred, error
+from cartridge_warp_metadata.sync_runs
+where schema_name = %(schema)s and (finished_at is null or finished_at > clock_timestamp() - %(within)s)
+order by started_at
+"""
+_SLICES = """
+select table_name, generation, slice, updated_at from cartridge_warp_metadata.slices
+where schema_name = %(schema)s and is_done and updated_at > clock_timestamp() - %(within)s
+order by updated_at, table_name, slice
+"""
+# -1: never vacuumed nor analysed.
+_ESTIMATE = """
+select c.reltuples::bigint as rows from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
+where n.nspname = %s and c.relname = %s
+"""
+_EXACT_BELOW = 100_000
+_LONGEST_VALUE = 80
+_TIMES = (Kind.TIMESTAMP_TZ, Kind.TIMESTAMP, Kind.DATE)
+_SEARCH_MILLISECONDS = 3_000
+
+
+def recent_runs(connection: Connection, schema: str, within: timedelta) -> list[RunFigures]:
+    """The runs of a schema's tables that go on or ended not long ago, oldest first."""
+    rows = connection.execute(_RUNS, {"schema": schema, "within": within}).fetchall()
+    return [
+        RunFigures(
+            run_id=row.run_id,
+            table=TableId(schema, row.table_name),
+            mode=row.mode,
+            status=row.status,
+            rows_written=row.rows_written,
+            rows_deleted=row.rows_deleted,
+            rows_rejected=row.rows_rejected,
+            byte_count=row.bytes_transferred,
+            error=row.error,
+        )
+        for row in rows
+    ]
+
+
+def finished_slices(connection: Connection, schema: str, within: timedelta) -> list[FinishedSlice]:
+    """The slices that were read to their end not long ago, in that order."""
+    rows = connection.execute(_SLICES, {"schema": schema, "within": within}).fetchall()
+    return [FinishedSlice(TableId(schema, row.table_name), row.generation, row.slice, row.updated_at) for row in rows]
+
+
+def preview(connection: Connection, schema: TableSchema, limit: int) -> pa.Table:
+    """Some rows as text, long values cut, under their stored names."""
+    # Numbered, since the names of two columns may be one as names of Python.
+    columns = [
+        sql.SQL("left({column}::text, {longest}) as {alias}").format(
+            column=sql.Identifier(column.stored),
+            longest=sql.Literal(_LONGEST_VALUE),
+            alias=sql.Identifier(f"column_{number}"),
+        )
+        for number, column in enumerate(schema.columns)
+    ]
+    statement = sql.SQL("select {columns} from {table} limit {limit}").format(
+        columns=sql.SQL(", ").join(columns), table=table_identifier(schema), limit=sql.Literal(limit)
+    )
+    rows = connection.execute(statement).fetchall()
+    names = [column.stored for column in schema.columns]
+    arrays = [pa.array([row[number] for row in rows], pa.string()) for number in range(len(names))]
+    return pa.Table.from_arrays(arrays, names=names)
+
+
+def row_estimate(connection: Connection, schema: TableSchema) -> int:
+    """The rows of a table: counted where they are few, else as the planner's statistics have it."""
+    found = connection.execute(_ESTIMATE, [schema.stored_schema, schema.stored_table]).fetchone()
+    if found is not None and found.rows >= _EXACT_BELOW:
+        return int(found.rows)
+    counted = connection.execute(sql.SQL("select count(*) from {}").format(table_identifier(schema))).fetchone()
+    return int(counted[0]) if counted else 0
+
+
+def earliest(connection: Connection, schema: TableSchema, name: str) -> datetime | None:
+    """The smallest time in a column, None where it is no time, empty, or takes long to find."""
+    column = schema.column(name)
+    if column is None or column.type.kind not in _TIMES:
+        return None
+    # As microseconds: years that Python's dates do not have are possible here.
+    statement = sql.SQL(
+        "select (extract(epoch from min({column})) * 1000000)::bigint from {table} where isfinite({column})"
+    ).format(column=sql.Identifier(column.stored), table=table_identifier(schema))
+    try:
+        with connection.transaction():
+            connection.execute(f"set local statement_timeout = {_SEARCH_MILLISECONDS}")
+            row = connection.execute(statement).fetchone()
+    except psycopg.errors.QueryCanceled:
+        return None
+    if row is None or row[0] is None:
+        return None
+    try:
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=row[0])
+    except OverflowError:
+        return None
