@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any
 
 import bson
-import pyarrow as pa
 
 from warp_resources.connectors.interfaces import ReadLimits, SourceScope
 from warp_resources.connectors.mongodb.connect import Client
@@ -50,8 +49,6 @@ class MongoChangeStream:
         self._buffer: deque[Event] = deque()
         self._page = EventPage([], token_of(after), is_full=False)
         self._row_bytes: dict[str, int] = {}
-        # The first Arrow array of a process imports pandas, for which the first change should not wait.
-        pa.array([], pa.null())
 
     def next(self, limits: ReadLimits, wait: timedelta) -> Changes | None:
         """The next cut; see ``interfaces.ChangeStream.next``."""
