@@ -19,6 +19,7 @@ from warp_resources.connectors.mongodb.source import MongoSource
 from warp_resources.connectors.mongodb.tokens import token_of, token_time
 from warp_resources.errors import HistoryLost, TransientError
 from warp_resources.model.batches import Changes, TableBatch, TableEventKind
+from warp_resources.model.positions import KeyRange
 
 pytestmark = pytest.mark.servers
 
@@ -320,3 +321,17 @@ def _roll_over(client: MongoClient[dict[str, Any]], past: tuple[int, int]) -> No
         if oldest is not None and (oldest["ts"].time, oldest["ts"].inc) > past:
             return
     raise AssertionError("the oplog did not roll over")
+
+
+def test_a_chunk_can_be_read_at_the_position_of_a_stream_that_is_idle(reading: Reading) -> None:
+    """The server's token for "nothing so far" may lie one tick ahead of the clock that it reads by."""
+    # SPEC: M5
+    for number in range(5):
+        reading.database.t.insert_one({"_id": number})
+        start = reading.source.log_end(reading.scope)
+        stream = reading.source.stream(reading.scope, start)
+        moved = stream.next(LIMITS, timedelta(milliseconds=5))
+        stream.close()
+        for position in (start, moved.position if moved else start):
+            chunk = reading.source.read_chunk(reading.scope, "t", KeyRange(), None, LIMITS, position)
+            assert chunk.batch.row_count == number + 1

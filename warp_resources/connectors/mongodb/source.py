@@ -61,6 +61,10 @@ class MongoSource:
         # A stream that starts now starts one tick after what its server has seen.
         return position_of(token, tick_before(token_time(token)))
 
+    def time_of(self, position: Position) -> datetime | None:
+        seconds, _ = seen_time(position)
+        return datetime.fromtimestamp(seconds, UTC)
+
     def is_reached(self, position: Position, target: Position) -> bool:
         return seen_time(position) >= seen_time(target)
 

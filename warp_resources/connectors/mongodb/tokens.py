@@ -68,12 +68,12 @@ def seen_time(position: Position) -> ClusterTime:
 
 
 def applied_time(position: Position) -> ClusterTime:
-    """The cluster time of the newest change that has been delivered, in part or in full, or later."""
+    """The cluster time that a read must have reached to show every change that was delivered."""
     token = token_of(position)
-    # The start of a transaction may be delivered, of which `time` knows only when all of it is. A token that
-    # names no event may lie one tick ahead of the server's clock, and reads must not wait for the future.
+    # A token that names no event sorts before every event of its time, and may lie one tick ahead of
+    # the server's clock: a read that asks for that time is refused.
     is_event = token.get("_data", "")[_TOKEN_TYPE] != _NO_EVENT
-    return max(seen_time(position), token_time(token)) if is_event else seen_time(position)
+    return token_time(token) if is_event else tick_before(token_time(token))
 
 
 def read_concern(not_before: ClusterTime | None) -> dict[str, Any]:
