@@ -9,6 +9,7 @@ import pytest
 from warp_resources import WarpConfig, WarpRunner
 from warp_resources.connectors.memory.destination import MemoryDestination, MemoryOptions
 from warp_resources.connectors.memory.server import MemoryServer
+from warp_resources.errors import HistoryLost, OperatorError
 from warp_resources.model.tables import TableId
 
 USERS = TableId("shop", "users")
@@ -17,7 +18,7 @@ USERS = TableId("shop", "users")
 class Shop:
     """A server, a store and the configuration that joins them."""
 
-    def __init__(self, **schema: object) -> None:
+    def __init__(self, error_handling: dict[str, object] | None = None, **schema: object) -> None:
         name = uuid.uuid4().hex
         self.server = MemoryServer.named(name)
         self.server.create_table("shop", "users")
@@ -26,13 +27,25 @@ class Shop:
                 "source": {"type": "memory", "server": name, "database": "shop"},
                 "destination": {"type": "memory", "store": name},
                 "schemas": [{"name": "shop", **schema}],
+                "error_handling": error_handling or {},
             }
         )
+        self.name = name
         self.destination = MemoryDestination(MemoryOptions(store=name))
 
     def rows(self) -> dict[object, dict[str, object]]:
         found = self.destination.rows(USERS)
         return {row["_id"]: {k: v for k, v in row.items() if not k.startswith("_warp")} for row in found}
+
+    def with_schema(self, **schema: object) -> WarpConfig:
+        """The same line, configured otherwise."""
+        return WarpConfig.model_validate(
+            {
+                "source": {"type": "memory", "server": self.name, "database": "shop"},
+                "destination": {"type": "memory", "store": self.name},
+                "schemas": [{"name": "shop", **schema}],
+            }
+        )
 
     def run_once(self, full_resync: bool = False) -> None:
         WarpRunner(self.config).run_once(full_resync)
@@ -88,3 +101,77 @@ def test_a_table_that_appears_later_is_loaded(shop: Shop) -> None:
     shop.server.put("shop", "orders", {"_id": 1, "v": 1})
     shop.run_once()
     assert [row["v"] for row in shop.destination.rows(TableId("shop", "orders"))] == [1]
+
+
+def test_lost_history_can_stop_instead() -> None:
+    # SPEC: R4
+    shop = Shop(error_handling={"on_history_lost": "fail"})
+    shop.server.put("shop", "users", {"_id": 1, "n": 1})
+    shop.run_once()
+    shop.server.put("shop", "users", {"_id": 2, "n": 2})
+    shop.server.trim_log()
+    with pytest.raises(HistoryLost):
+        shop.run_once()
+    assert set(shop.rows()) == {1}
+
+
+def test_a_table_that_left_the_list_and_comes_back_is_read_again(shop: Shop) -> None:
+    # SPEC: M5  FAULTS: 7
+    shop.server.put("shop", "users", {"_id": 1, "n": 1})
+    shop.run_once()
+    WarpRunner(shop.with_schema(table_whitelist=["orders"])).run_once()
+    shop.server.put("shop", "users", {"_id": 2, "n": 2})
+    shop.server.delete("shop", "users", 1)
+    WarpRunner(shop.with_schema(table_whitelist=["orders"])).run_once()
+    assert set(shop.rows()) == {1}, "a table that is not named is left as it is"
+    shop.run_once()
+    assert set(shop.rows()) == {2}
+
+
+@pytest.mark.parametrize("key", ["ignore_type_conversion_errors", "dead_letter_queue"])
+def test_a_value_that_would_be_set_aside_stops_the_schema_where_that_is_wanted(key: str) -> None:
+    # SPEC: C5 E6
+    shop = Shop(error_handling={key: False})
+    shop.server.put("shop", "users", {"_id": 1, "n": 1})
+    shop.run_once()
+    shop.server.put("shop", "users", {"_id": 2, "n": {"an": "object"}})
+    with pytest.raises(OperatorError, match=key):
+        shop.run_once()
+    assert set(shop.rows()) == {1}
+
+
+def test_without_a_full_load_only_changes_arrive() -> None:
+    # SPEC: C1
+    shop = Shop(tables={"users": {"full_load_enabled": False}})
+    shop.server.put("shop", "users", {"_id": 1, "n": 1})
+    shop.run_once()
+    shop.server.put("shop", "users", {"_id": 2, "n": 2})
+    shop.run_once()
+    assert set(shop.rows()) == {2}
+
+
+def test_a_dropped_table_keeps_its_rows_and_says_so(shop: Shop) -> None:
+    # SPEC: X3
+    shop.server.put("shop", "users", {"_id": 1, "n": 1})
+    shop.run_once()
+    shop.server.drop_table("shop", "users")
+    shop.run_once()
+    shop.run_once(full_resync=True)
+    assert set(shop.rows()) == {1}
+    assert "source_dropped" in {logged.entry.error_type for logged in shop.destination.store.contents.errors}
+
+
+def test_a_failing_schema_does_not_stop_another() -> None:
+    # SPEC: M3
+    shop = Shop()
+    shop.server.put("shop", "users", {"_id": 1, "n": 1})
+    config = WarpConfig.model_validate(
+        {
+            "source": {"type": "memory", "server": shop.name},
+            "destination": {"type": "memory", "store": shop.name},
+            "schemas": [{"name": "absent"}, {"name": "shop"}],
+        }
+    )
+    with pytest.raises(OperatorError, match="no such database"):
+        WarpRunner(config).run_once()
+    assert set(shop.rows()) == {1}

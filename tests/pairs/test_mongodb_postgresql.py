@@ -58,7 +58,9 @@ def spoil(warehouse: str, schema: str, table: str = "users") -> None:
     """A row that the source never had, and a wrong value in one that it has."""
     stored = sql.Identifier(schema, table)
     with psycopg.connect(warehouse) as connection:
-        connection.execute(sql.SQL("insert into {} (_id, _warp_sequence, _warp_synced_at) values ('ghost', 1, now())").format(stored))
+        connection.execute(
+            sql.SQL("insert into {} (_id, _warp_sequence, _warp_synced_at) values ('ghost', 1, now())").format(stored)
+        )
         wrong = sql.SQL("update {} set n = -1 where _id = (select min(_id) from {} where _id <> 'ghost')")
         connection.execute(wrong.format(stored, stored))
 

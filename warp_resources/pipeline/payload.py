@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import subprocess
 import sys
@@ -46,6 +47,8 @@ def receive_work(stop: threading.Event, stdin: BinaryIO | None = None) -> Work:
 
 
 def _watch(stream: BinaryIO, stop: threading.Event) -> None:
-    # The pipe ends when the last holder of its other side, the parent, is gone.
-    stream.read()
+    # The pipe ends when the last holder of its other side, the parent, is gone. Read without the
+    # buffer, whose lock would be held at the end of this process and abort it.
+    while os.read(stream.fileno(), 4096):
+        pass
     stop.set()

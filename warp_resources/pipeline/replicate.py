@@ -223,7 +223,7 @@ def _helper(run: StreamRun) -> Iterator[None]:
     try:
         yield
     finally:
-        helper.close()
+        helper.close(has_work=bool(run.pending))
 
 
 def _drain(run: StreamRun, reader: StreamReader, lease: str, request: Request) -> None:

@@ -26,8 +26,10 @@ class SliceHelper:
     def __init__(self, work: Work) -> None:
         self._child: subprocess.Popen[bytes] = start_child(__name__, work)
 
-    def close(self) -> None:
-        """Let it finish the chunk in hand, then end it."""
+    def close(self, *, has_work: bool = True) -> None:
+        """Let it finish the chunk in hand, then end it; without work, end it at once."""
+        if not has_work:
+            self._child.kill()
         if self._child.stdin is not None:
             self._child.stdin.close()
         try:

@@ -8,6 +8,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from functools import lru_cache
 
 import bson
 from bson import Decimal128
@@ -109,6 +110,7 @@ def identity_of(key: Element) -> Hashable:
     return bytes((key.type,)) + key.value
 
 
+@lru_cache(maxsize=4096)
 def _name(namespace: bytes | None) -> str:
     if namespace is None:
         return ""
