@@ -24,7 +24,6 @@ _TRANSIENT = frozenset(
         *(24, 46, 112),  # locks and conflicts
     }
 )
-_LONGEST_WORDS = 300
 _REPLICA_SET = (
     "Start mongod with --replSet rs0 (or set replication.replSetName in its configuration), "
     "restart it and run rs.initiate() once in mongosh; one member is enough"
@@ -97,9 +96,4 @@ def _of_code(error: OperationFailure, address: str) -> WarpError:
         )
     if code == _NOT_A_REPLICA_SET:
         return needs_replica_set(address)
-    return OperatorError("MongoDB refused a command: " + _first_words(error), **facts)
-
-
-def _first_words(error: PyMongoError) -> str:
-    """The server's own words, cut before they could repeat a document; the driver appends the whole answer."""
-    return str(error).partition(", full error")[0][:_LONGEST_WORDS]
+    return OperatorError("MongoDB refused a command", remedy="With --debug the server's own words are shown", **facts)
