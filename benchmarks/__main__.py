@@ -26,9 +26,10 @@ from pymongo import MongoClient
 from benchmarks import documents, limits
 from benchmarks.measure import Cost, TreeMeter, measured
 from warp_resources.connectors.mongodb.embedded import EmbeddedMongod
+from warp_resources.connectors.ports import free_port
 from warp_resources.connectors.postgresql.embedded import EmbeddedPostgres
 
-WARP = str(Path(sys.executable).parent / "cartridge-warp")
+WARP, DAGSTER = (str(Path(sys.executable).parent / name) for name in ("cartridge-warp", "dagster"))
 
 
 @dataclass
@@ -116,24 +117,40 @@ def incremental(bench: Bench) -> None:
 
 
 def light_load(bench: Bench) -> None:
-    database = "light"
+    light(bench, "light", "headless", [WARP, "run"])
+
+
+def light_load_under_dagster(bench: Bench) -> None:
+    root = Path(__file__).parent.parent
+    port = str(free_port())
+    command = [DAGSTER, "dev", "--workspace", str(root / "workspace.yaml"), "--host", "127.0.0.1", "--port", port]
+    light(bench, "light_dagster", "under dagster dev", command)
+
+
+def light(bench: Bench, database: str, name: str, command: list[str]) -> None:
+    """Delay of single writes while ``command`` replicates."""
     collection = bench.client[database].items
     documents.fill(collection, documents.flat, 1_000)
     environment, warehouse = bench.config(database)
-    log = (bench.folder / "light.log").open("wb")
-    process = subprocess.Popen([WARP, "run"], env=environment, stdout=log, stderr=log)
+    home = bench.folder / f"{database}_home"
+    home.mkdir()
+    with (bench.folder / f"{database}.log").open("wb") as log:
+        process = subprocess.Popen(
+            command, env={**environment, "DAGSTER_HOME": str(home)}, stdout=log, stderr=log, cwd=bench.folder
+        )
     meter = TreeMeter(process.pid)
     try:
-        wait_for(lambda: rows(warehouse, database) == 1_000, 30)
+        wait_for(lambda: rows(warehouse, database) == 1_000, 120)
         late = latencies(collection, warehouse, database, int(500 * min(1.0, bench.scale)))
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(20)
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
         meter.stop()
     cuts = statistics.quantiles(late, n=100)
     figure = f"p50 {cuts[49] * 1000:.1f} ms, p99 {cuts[98] * 1000:.1f} ms"
-    say(f"light load, {len(late)} writes at 50/s, headless", figure)
-    say("  peak memory of the process tree", f"{meter.peak_bytes / 2**20:.0f} MiB")
+    say(f"light load, {len(late)} writes at 50/s, {name}", figure)
+    if command[0] == WARP:
+        say("  peak memory of the process tree", f"{meter.peak_bytes / 2**20:.0f} MiB")
 
 
 def latencies(collection: Any, warehouse: str, schema: str, writes: int) -> list[float]:
@@ -176,6 +193,7 @@ PARTS: dict[str, Callable[[Bench], None]] = {
     "backlog": backlog,
     "incremental": incremental,
     "light": light_load,
+    "dagster": light_load_under_dagster,
 }
 
 
