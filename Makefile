@@ -10,7 +10,7 @@ EXAMPLE ?= examples/mongodb-to-postgresql-single.yaml
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev demo test check bench format lint type-check import-check test-coverage \
-	example-init example-validate lock clean
+	docs example-init example-validate lock clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ type-check: install ## Check the types
 
 test-coverage: install ## All tests, with a coverage report in htmlcov/
 	@$(BIN)/python -m pytest --cov --cov-report=term --cov-report=html
+
+docs: install ## Write docs/configuration.md from the models
+	@$(BIN)/cartridge-warp schema --markdown > docs/configuration.md
 
 example-init: install ## Write a commented warp.yaml from a running source (SOURCE=uri DESTINATION=uri)
 	@$(BIN)/cartridge-warp init $(if $(SOURCE),--source $(SOURCE)) $(if $(DESTINATION),--destination $(DESTINATION))

@@ -6,11 +6,25 @@ import os
 import sys
 import traceback
 from importlib.metadata import version
+from types import TracebackType
 from typing import Annotated
 
 import typer
 
-from warp_resources.cli import running
+from warp_resources.cli import (
+    configuring,
+    discovering,
+    exporting,
+    initialising,
+    planning,
+    resyncing,
+    running,
+    status,
+    unbuilt,
+)
+from warp_resources.cli.arguments import hoisted
+from warp_resources.cli.demo import command as demo
+from warp_resources.cli.marking import markers_app
 from warp_resources.cli.state import State
 from warp_resources.errors import ConfigurationError, WarpError
 from warp_resources.telemetry.logs import mask_secrets
@@ -22,6 +36,8 @@ app = typer.Typer(
     help="Keeps databases in step: change streams and scheduled syncs.",
     no_args_is_help=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -54,19 +70,40 @@ def common(
         running.run(context)
 
 
+app.command("init")(initialising.init)
+app.command("validate")(configuring.validate)
+app.command("discover")(discovering.discover)
+app.command("plan")(planning.plan)
 app.command("run")(running.run)
+app.command("resync")(resyncing.resync)
+app.command("status")(status.status)
+app.add_typer(markers_app, name="markers")
+app.add_typer(configuring.config_app, name="config")
+app.command("schema")(configuring.schema)
+app.command("exporter")(exporting.exporter)
+app.command("demo")(demo.demo)
+unbuilt.register(app)
 
 
 def main() -> None:
     """Entry point: one clear message and an exit code (L3), a traceback only where asked for."""
-    debug = "--debug" in sys.argv or bool(os.environ.get("CARTRIDGE_WARP_DEBUG"))
+    arguments = hoisted(sys.argv[1:])
+    debug = "--debug" in arguments or bool(os.environ.get("CARTRIDGE_WARP_DEBUG"))
+    if not debug:
+        sys.excepthook = _say_unexpected
     try:
-        app()
+        typer.main.get_command(app)(args=arguments, prog_name="cartridge-warp")
     except WarpError as error:
         if debug:
             traceback.print_exc()
         typer.echo(f"Error: {mask_secrets(str(error))}", err=True)
         sys.exit(EXIT_USAGE if isinstance(error, ConfigurationError) else EXIT_FAILED)
+
+
+def _say_unexpected(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if not isinstance(error, KeyboardInterrupt):
+        text = mask_secrets(str(error)).partition("\n")[0]
+        typer.echo(f"Error: {kind.__name__}: {text}. Run it with --debug for the traceback, and report it", err=True)
 
 
 if __name__ == "__main__":

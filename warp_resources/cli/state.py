@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from warp_resources.config import WarpConfig, endpoint_from_uri, find_file
+from warp_resources.cli.dotenv import ENV_FILE, read_dotenv
+from warp_resources.config import WarpConfig, endpoint_from_uri, environment, find_file
 from warp_resources.errors import ConfigurationError
 
 
@@ -23,7 +25,21 @@ class State:
 
     def load(self) -> WarpConfig:
         """The configuration with the flags as its last layer."""
-        return WarpConfig.from_file(self._file(), overrides=self._overrides())
+        environ = self._environ()
+        return WarpConfig.from_file(self._file(environ), overrides=self._overrides(), environ=environ)
+
+    def schema_names(self) -> list[str]:
+        """The schema that the global flag names, if any."""
+        return [self.schema] if self.schema else []
+
+    def file_text(self) -> str:
+        """What the configuration was read from, for messages."""
+        file = self._file(self._environ())
+        return str(file) if file else "The flags"
+
+    def _environ(self) -> Mapping[str, str]:
+        """The environment over the ``.env`` file of this folder, as ``dagster dev`` sees them."""
+        return {**read_dotenv(Path(ENV_FILE)), **environment()}
 
     def _overrides(self) -> dict[str, Any]:
         flags: dict[str, Any] = {"mode": self.mode}
@@ -38,13 +54,13 @@ class State:
             flags["schemas"] = [{"name": self.schema}]
         return {key: value for key, value in flags.items() if value is not None}
 
-    def _file(self) -> Path | None:
+    def _file(self, environ: Mapping[str, str]) -> Path | None:
         if self.config is None and self._is_self_contained:
             try:
-                return find_file()
+                return find_file(environ=environ)
             except ConfigurationError:
                 return None
-        return find_file(self.config)
+        return find_file(self.config, environ)
 
     @property
     def _is_self_contained(self) -> bool:

@@ -1,0 +1,1 @@
+"""The demonstration: servers, data and Dagster on this machine."""

@@ -1,0 +1,121 @@
+"""The command ``plan``, also ``run --dry-run``: what a run would create, alter and copy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from warp_resources.cli.configuring import Json
+from warp_resources.cli.console import bytes_text, note, show_json
+from warp_resources.cli.naming import chosen_schemas, demand_table, missing_tables, missing_text
+from warp_resources.cli.state import State
+from warp_resources.config import WarpConfig
+from warp_resources.connectors.interfaces import Destination, Source
+from warp_resources.model.tables import ChangeKind, SchemaChange, TableId, TableSchema
+from warp_resources.pipeline.dry_run import TablePlan, plan_unit
+from warp_resources.pipeline.engine import STREAM, units
+from warp_resources.pipeline.options import open_destination, open_source
+
+
+def plan(
+    context: typer.Context,
+    schema: Annotated[list[str] | None, typer.Option(help="Only these schemas.")] = None,
+    table: Annotated[list[str] | None, typer.Option(help="Only these source tables.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what would be created, altered and copied, by a sample of each table; writes nothing anywhere."""
+    state: State = context.obj
+    show_plan(state.load(), schema or state.schema_names(), table or (), as_json=as_json)
+
+
+def show_plan(config: WarpConfig, schemas: Sequence[str], tables: Sequence[str], *, as_json: bool = False) -> None:
+    """Make the plan of the chosen schemas and show it."""
+    source, destination = open_source(config), open_destination(config)
+    try:
+        names = chosen_schemas(config, schemas)
+        destination.check()
+        plans = [plan for name in names for plan in _plans(config, name, tuple(tables), source, destination)]
+    finally:
+        source.close()
+        destination.close()
+    if as_json:
+        show_json([_document(plan) for plan in plans])
+        return
+    for one in plans:
+        for line in _lines(one):
+            typer.echo(line)
+    typer.echo(_total(plans))
+
+
+def _plans(
+    config: WarpConfig, schema: str, tables: tuple[str, ...], source: Source, destination: Destination
+) -> Iterator[TablePlan]:
+    for unit in units(config, schema, tables):
+        source.check(unit.scope, log=unit.mode == STREAM)
+        for table in tables:
+            demand_table(config, TableId(schema, table), source)
+        yield from plan_unit(unit, source, destination)
+    for missing, near in missing_tables(config, schema, source).items():
+        note(missing_text(schema, missing, near))
+
+
+def _lines(plan: TablePlan) -> Iterator[str]:
+    size = f"about {plan.row_estimate:,} rows, {bytes_text(plan.byte_estimate)}"
+    work = f"copy {size}" if plan.first_load else f"follow changes only ({size})"
+    stored = f" -> {plan.stored.stored_schema}.{plan.stored.stored_table}" if plan.stored else ""
+    yield f"{plan.table}{stored} ({plan.mode}): {work}"
+    if plan.stored is None:
+        yield "    the sample has no row: the table is created when the first one comes"
+        return
+    for change in plan.changes:
+        yield from (f"    {line}" for line in _change_lines(plan.stored, change))
+    if not plan.changes:
+        yield "    the table stays as it is"
+    if plan.set_aside:
+        yield f"    {plan.set_aside} of {plan.sampled} sampled rows have a value that would become a dead letter"
+
+
+def _change_lines(schema: TableSchema, change: SchemaChange) -> Iterator[str]:
+    if change.kind is ChangeKind.CREATE_TABLE:
+        yield "create table"
+        for column in schema.columns:
+            key = " primary key" if column.name in schema.key else ""
+            yield f"    add column {column.stored} {column.type}{key}"
+    elif change.after is not None and change.kind is ChangeKind.ADD_COLUMN:
+        yield f"add column {change.after.stored} {change.after.type}"
+    elif change.after is not None and change.before is not None and change.kind is not ChangeKind.BOUNDS:
+        yield f"alter column {change.after.stored} from {change.before.type} to {change.after.type} ({change.reason})"
+
+
+def _total(plans: Sequence[TablePlan]) -> str:
+    created = sum(change.kind is ChangeKind.CREATE_TABLE for plan in plans for change in plan.changes)
+    altered = sum(bool(plan.changes) for plan in plans) - created
+    rows = sum(plan.row_estimate for plan in plans if plan.first_load)
+    return f"{created} to create, {altered} to alter, about {rows:,} rows to copy. Nothing was written."
+
+
+def _document(plan: TablePlan) -> dict[str, Any]:
+    return {
+        "schema": plan.table.schema,
+        "table": plan.table.name,
+        "mode": plan.mode,
+        "rows": plan.row_estimate,
+        "bytes": plan.byte_estimate,
+        "copy": plan.first_load,
+        "changes": [_change_document(plan, change) for change in plan.changes],
+        "sampled": plan.sampled,
+        "set_aside": plan.set_aside,
+    }
+
+
+def _change_document(plan: TablePlan, change: SchemaChange) -> dict[str, Any]:
+    document: dict[str, Any] = {"kind": str(change.kind), "reason": change.reason}
+    if change.kind is ChangeKind.CREATE_TABLE and plan.stored is not None:
+        document["columns"] = {column.stored: str(column.type) for column in plan.stored.columns}
+    if change.after is not None:
+        document |= {"column": change.after.stored, "type": str(change.after.type)}
+    if change.before is not None:
+        document["from"] = str(change.before.type)
+    return document

@@ -1,0 +1,168 @@
+"""The command ``status``: where each schema and table stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from warp_resources.cli.configuring import Json
+from warp_resources.cli.console import note, show_json, show_table
+from warp_resources.cli.naming import chosen_schemas
+from warp_resources.cli.state import State
+from warp_resources.config import WarpConfig
+from warp_resources.connectors.interfaces import Destination
+from warp_resources.model.positions import Holder, Position, StreamState, TableState
+from warp_resources.model.statistics import TableStatistics
+from warp_resources.model.tables import TableId
+from warp_resources.pipeline.engine import BATCH, STREAM
+from warp_resources.pipeline.options import open_destination
+
+
+@dataclass(frozen=True, slots=True)
+class TableStatus:
+    """One line of ``status``; a stream's own line has the empty table name.
+
+    ``age_seconds``: since the marker was last written, by this host's clock; an idle stream writes it every 5 s.
+    """
+
+    schema: str
+    table: str
+    mode: str
+    state: str
+    holder: str | None
+    loaded: bool | None
+    updated_at: datetime | None
+    age_seconds: float | None
+    rows_written: int
+    rows_deleted: int
+    dead_letters: int
+    position: Position | None
+    error: str | None
+
+
+def status(
+    context: typer.Context,
+    schema: Annotated[list[str] | None, typer.Option(help="Only these schemas.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show mode, position, age and holder of each schema and table, from the destination's metadata."""
+    state: State = context.obj
+    config = state.load()
+    destination = open_destination(config)
+    try:
+        names = chosen_schemas(config, schema or state.schema_names())
+        found = [line for name in names for line in table_statuses(destination, name)]
+    finally:
+        destination.close()
+    if as_json:
+        show_json([asdict(line) for line in found])
+        return
+    _show(config, found)
+
+
+def table_statuses(destination: Destination, schema: str) -> Iterator[TableStatus]:
+    """The stream's own line, then the tables' in name order; none before the first run."""
+    stream, tables = destination.stream_state(schema), destination.table_states(schema)
+    if stream is None and not tables:
+        return
+    figures = {one.table.name: one for one in destination.statistics(schema)}
+    store = destination.state_store()
+    try:
+        streamer = store.lease_holder(f"stream:{schema}")
+        if stream is not None:
+            whole = figures.get("") or TableStatistics(TableId(schema, ""))
+            yield _stream_status(schema, stream, streamer, whole)
+        for name, state in sorted(tables.items()):
+            table = TableId(schema, name)
+            holder = streamer if state.mode == STREAM else store.lease_holder(f"{BATCH}:{table}")
+            yield _table_status(state, holder, stream, figures.get(name) or TableStatistics(table))
+    finally:
+        store.close()
+
+
+def holder_text(holder: Holder | None) -> str | None:
+    """Who holds a lease, as people read it."""
+    return f"process {holder.pid} on {holder.host.partition('[')[0]}" if holder else None
+
+
+def _stream_status(schema: str, stream: StreamState, holder: Holder | None, figures: TableStatistics) -> TableStatus:
+    return TableStatus(
+        schema=schema,
+        table="",
+        mode=STREAM,
+        state=_state(holder, figures),
+        holder=holder_text(holder),
+        loaded=None,
+        updated_at=stream.updated_at,
+        age_seconds=_age(stream.updated_at),
+        rows_written=figures.rows_written,
+        rows_deleted=figures.rows_deleted,
+        dead_letters=figures.dead_letters,
+        position=stream.position,
+        error=figures.error if figures.status == "failed" else None,
+    )
+
+
+def _table_status(
+    state: TableState, holder: Holder | None, stream: StreamState | None, figures: TableStatistics
+) -> TableStatus:
+    # A streamed table is as current as its stream, also where nothing of its own has come lately.
+    is_streamed = state.mode == STREAM and stream is not None and state.covered_from is not None
+    updated_at = stream.updated_at if is_streamed and stream is not None else state.updated_at
+    return TableStatus(
+        schema=state.table.schema,
+        table=state.table.name,
+        mode=state.mode,
+        state=_state(holder, figures),
+        holder=holder_text(holder),
+        loaded=state.is_loaded,
+        updated_at=updated_at,
+        age_seconds=_age(updated_at),
+        rows_written=figures.rows_written,
+        rows_deleted=figures.rows_deleted,
+        dead_letters=figures.dead_letters,
+        position=state.position,
+        error=figures.error if figures.status == "failed" else None,
+    )
+
+
+def _state(holder: Holder | None, figures: TableStatistics) -> str:
+    if holder is not None:
+        return "active"
+    return "error" if figures.status == "failed" else "inactive"
+
+
+def _age(at: datetime | None) -> float | None:
+    return None if at is None else max(0.0, round((datetime.now(UTC) - at).total_seconds(), 3))
+
+
+def _show(config: WarpConfig, found: list[TableStatus]) -> None:
+    if not found:
+        note("Nothing has run yet: cartridge-warp plan shows what would be done, cartridge-warp run does it")
+        return
+    headings = ("schema", "table", "mode", "state", "loaded", "age (s)", "written", "deleted", "dead letters", "holder")
+    show_table(
+        headings,
+        [
+            (
+                line.schema,
+                line.table or "(stream)",
+                line.mode,
+                line.state,
+                line.loaded,
+                None if line.age_seconds is None else f"{line.age_seconds:.0f}",
+                line.rows_written,
+                line.rows_deleted,
+                line.dead_letters,
+                line.holder,
+            )
+            for line in found
+        ],
+    )
+    for line in found:
+        if line.error:
+            note(f"{line.schema}.{line.table}: {line.error}".replace(".:", ":"))
