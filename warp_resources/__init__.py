@@ -16,7 +16,7 @@ _WHERE = {
     "list_connectors": "warp_resources.connectors.registry",
 }
 
-__all__ = list(_WHERE)  # noqa: PLE0604 - a literal list would have to be kept in step by hand.
+__all__ = list(_WHERE)
 
 
 def __getattr__(name: str) -> object:

@@ -135,6 +135,10 @@ class Source(Protocol):
         """The end of the log now: a stream opened there misses nothing that commits later."""
         ...
 
+    def time_of(self, position: Position) -> datetime | None:
+        """The source's time, in UTC, up to which a position has seen everything; None where none is in it."""
+        ...
+
     def is_reached(self, position: Position, target: Position) -> bool:
         """Whether a stream at ``position`` has delivered everything up to ``target``."""
         ...

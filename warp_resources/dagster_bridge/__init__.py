@@ -1,1 +1,1 @@
-"""dagster_bridge"""
+"""What Dagster and the engine say to each other: names, resources, metadata and partitions."""

@@ -39,24 +39,23 @@ class Counts:
 def compare_counts(source: Source, destination: Destination, unit: Unit, table: str) -> Counts:
     """Count until both sides agree, at most three times; the last reading.
 
-    A stream is first waited for until it has passed the count that it is compared with, so that rows that
-    are only late are not called missing.
+    A stream is waited for until it has passed the count that it is compared with, so that rows that are
+    only late are not called missing; one that does not get there is not waited for again.
     """
     for _ in range(READINGS):
-        counts = _reading(source, destination, unit, table)
-        if counts.is_equal or (unit.mode != STREAM and counts.has_all):
+        counts, has_arrived = _reading(source, destination, unit, table)
+        if counts.is_equal or not has_arrived or (unit.mode != STREAM and counts.has_all):
             break
     return counts
 
 
-def _reading(source: Source, destination: Destination, unit: Unit, table: str) -> Counts:
+def _reading(source: Source, destination: Destination, unit: Unit, table: str) -> tuple[Counts, bool]:
     alone = Unit(unit.config, unit.schema, unit.mode, (table,))
     before = _rows(source, alone)
-    if unit.mode == STREAM:
-        seconds_to_arrive(source, destination, unit.scope, ARRIVAL)
+    waited = seconds_to_arrive(source, destination, unit.scope, ARRIVAL) if unit.mode == STREAM else 0.0
     its = next((found for found in destination.statistics(unit.schema) if found.table.name == table), None)
     stored = destination.row_count(TableId(unit.schema, table))
-    return Counts(before, stored, _rows(source, alone), its.dead_letters if its else 0)
+    return Counts(before, stored, _rows(source, alone), its.dead_letters if its else 0), waited is not None
 
 
 def _rows(source: Source, alone: Unit) -> int:

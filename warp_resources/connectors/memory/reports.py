@@ -26,6 +26,7 @@ def recent_runs(contents: Contents, schema: str, within: timedelta) -> list[RunF
             run.rows_deleted,
             run.rows_rejected,
             run.byte_count,
+            run.end,
             run.error,
         )
         for run in runs

@@ -59,6 +59,10 @@ class MemorySource:
     def log_end(self, scope: SourceScope) -> Position:
         return {LOG: self.server.end}
 
+    def time_of(self, position: Position) -> datetime | None:
+        """A place in this log is a number, not a time."""
+        return None
+
     def is_reached(self, position: Position, target: Position) -> bool:
         return log_number(position) >= log_number(target)
 

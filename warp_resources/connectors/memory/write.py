@@ -12,6 +12,7 @@ from warp_resources.connectors.memory.store import (
     SUPERSEDED,
     Contents,
     Deletion,
+    Run,
     StoredLetter,
     StoredRow,
     StoredTable,
@@ -39,7 +40,7 @@ def write(contents: Contents, batch: ConformedBatch) -> WriteReceipt:
     for entry in batch.errors:
         contents.log_error(entry, batch.run_id)
     for table, receipt in receipts.items():
-        _count(contents, batch.run_id, table, receipt)
+        _count(contents, batch.run_id, table, _mode(batch.commit), receipt)
     return WriteReceipt(receipts, _move_marker(contents, batch.commit))
 
 
@@ -186,13 +187,23 @@ def _move_slice(contents: Contents, commit: ChunkCommit) -> None:
     contents.generations[commit.table, commit.generation] = replace(generation, slices=slices)
 
 
-def _count(contents: Contents, run_id: str, table: TableId, receipt: TableReceipt) -> None:
-    run = contents.runs.get((run_id, table))
-    if run is not None:
-        contents.runs[run_id, table] = replace(
-            run,
-            rows_written=run.rows_written + receipt.rows_written,
-            rows_deleted=run.rows_deleted + receipt.rows_deleted,
-            rows_rejected=run.rows_rejected + receipt.rows_rejected,
-            byte_count=run.byte_count + receipt.byte_count,
-        )
+def _mode(commit: Commit) -> str:
+    match commit:
+        case StreamCommit():
+            return "stream"
+        case ChunkCommit():
+            return "snapshot"
+        case BatchCommit():
+            return "batch"
+
+
+def _count(contents: Contents, run_id: str, table: TableId, mode: str, receipt: TableReceipt) -> None:
+    """Add what a commit did to the run of the table, which the first commit opens."""
+    run = contents.runs.get((run_id, table)) or Run(run_id, table, mode, "running", now())
+    contents.runs[run_id, table] = replace(
+        run,
+        rows_written=run.rows_written + receipt.rows_written,
+        rows_deleted=run.rows_deleted + receipt.rows_deleted,
+        rows_rejected=run.rows_rejected + receipt.rows_rejected,
+        byte_count=run.byte_count + receipt.byte_count,
+    )

@@ -7,7 +7,14 @@ from functools import partial
 
 from warp_resources.connectors.postgresql.generations import move_slice
 from warp_resources.connectors.postgresql.letters import add_errors
-from warp_resources.connectors.postgresql.markers import BATCH, STREAM, LockedRow, lock_tables, move_stream
+from warp_resources.connectors.postgresql.markers import (
+    BATCH,
+    STREAM,
+    LockedRow,
+    advance_table,
+    lock_tables,
+    move_stream,
+)
 from warp_resources.connectors.postgresql.session import Connection, Session
 from warp_resources.connectors.postgresql.staged import (
     Staged,
@@ -51,13 +58,17 @@ def write_batch(session: Session, staging: StagingTables, batch: ConformedBatch)
     with session.transaction() as connection:
         parts = [_stage(connection, staging, reserved, *pair) for pair in zip(tables, heads, strict=True)]
         stream_sequence = _pass_fence(connection, batch.commit)
-        rows = lock_tables(connection, [part.schema.table for part in tables], _mode(batch.commit))
+        named = {part.schema.table for part in tables}
+        marked = {batch.commit.table} if isinstance(batch.commit, BatchCommit) else set()
+        rows = lock_tables(connection, [*named, *marked - named], _mode(batch.commit))
         _refuse_overtaken(batch.commit, rows)
         locked = _locked(connection, parts, rows, batch.commit)
         receipts: dict[TableId, TableReceipt] = {}
         for part in parts:
             name = part.table.schema.table
             receipts[name] = write_part(connection, part, locked[name], batch.commit, batch.run_id)
+        for name in marked - named:
+            _move_marker(connection, name, rows[name], batch.commit)
         staging.empty(connection)
         add_errors(connection, batch.errors, batch.run_id)
     return WriteReceipt(receipts, stream_sequence)
@@ -128,6 +139,20 @@ def _refuse_overtaken(commit: Commit, rows: dict[TableId, LockedRow]) -> None:
             remedy="Let that process go on",
             table=commit.table,
             epoch=commit.epoch,
+        )
+
+
+def _move_marker(connection: Connection, table: TableId, row: LockedRow, commit: Commit) -> None:
+    """A batch table's marker may move although no row of it has changed."""
+    if isinstance(commit, BatchCommit) and commit.position is not None:
+        advance_table(
+            connection,
+            table,
+            row,
+            mode=BATCH,
+            version=row.state.schema_version,
+            stream_sequence=row.stream_sequence,
+            position=commit.position,
         )
 
 

@@ -14,7 +14,8 @@ from warp_resources.model.reports import FinishedSlice, RunFigures
 from warp_resources.model.tables import Kind, TableId, TableSchema
 
 _RUNS = """
-select run_id, table_name, mode, status, rows_written, rows_deleted, rows_rejected, bytes_transferred, error
+select run_id, table_name, mode, status, rows_written, rows_deleted, rows_rejected, bytes_transferred, end_position,
+    error
 from cartridge_warp_metadata.sync_runs
 where schema_name = %(schema)s and (finished_at is null or finished_at > clock_timestamp() - %(within)s)
 order by started_at
@@ -48,6 +49,7 @@ def recent_runs(connection: Connection, schema: str, within: timedelta) -> list[
             rows_deleted=row.rows_deleted,
             rows_rejected=row.rows_rejected,
             byte_count=row.bytes_transferred,
+            position=row.end_position,
             error=row.error,
         )
         for row in rows

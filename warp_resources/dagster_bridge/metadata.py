@@ -1,0 +1,77 @@
+"""Says what happened to a table in the terms of Dagster's asset pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import dagster as dg
+
+from warp_resources.connectors.interfaces import Destination
+from warp_resources.dagster_bridge.keys import asset_key
+from warp_resources.dagster_bridge.preview import ROWS, preview
+from warp_resources.dagster_bridge.trend import earlier_counts, trend
+from warp_resources.model.positions import Position
+from warp_resources.model.tables import TableId, TableSchema
+
+Metadata = Mapping[str, dg.MetadataValue]
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """What was done to one table, by a run of Dagster's or by a process of its own."""
+
+    table: TableId
+    rows_written: int = 0
+    rows_deleted: int = 0
+    rows_rejected: int = 0
+    byte_count: int = 0
+    position: Position | None = None
+    lag_seconds: float | None = None
+
+    @property
+    def is_nothing(self) -> bool:
+        return not (self.rows_written or self.rows_deleted or self.rows_rejected)
+
+
+def materialization_metadata(destination: Destination, instance: dg.DagsterInstance, its: Happening) -> Metadata:
+    """All of D6: what was done, and what the table looks like now."""
+    schema = destination.table_schemas(its.table.schema).get(its.table.name)
+    found: dict[str, dg.MetadataValue] = {
+        "rows_written": dg.MetadataValue.int(its.rows_written),
+        "rows_deleted": dg.MetadataValue.int(its.rows_deleted),
+        "rows_rejected": dg.MetadataValue.int(its.rows_rejected),
+        "bytes": dg.MetadataValue.int(its.byte_count),
+        "lag_seconds": dg.MetadataValue.null() if its.lag_seconds is None else dg.MetadataValue.float(its.lag_seconds),
+        "position": dg.MetadataValue.null() if its.position is None else dg.MetadataValue.json(its.position),
+        "dagster/row_count": dg.MetadataValue.int(destination.row_estimate(its.table)),
+        "preview": preview(destination.preview(its.table, ROWS)),
+        "trend": trend([*earlier_counts(instance, asset_key(its.table)), its.rows_written]),
+    }
+    return found | dict(schema_metadata(schema))
+
+
+def schema_metadata(schema: TableSchema | None) -> Metadata:
+    """The stored name and columns of a table, nothing where it does not exist yet."""
+    if schema is None:
+        return {}
+    return {
+        "dagster/table_name": dg.MetadataValue.text(f"{schema.stored_schema}.{schema.stored_table}"),
+        "dagster/column_schema": dg.MetadataValue.table_schema(_columns(schema)),
+    }
+
+
+def _columns(schema: TableSchema) -> dg.TableSchema:
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=column.stored,
+                type=str(column.type),
+                description=None if column.stored == column.name else f"The field {column.name!r} of the source",
+                constraints=dg.TableColumnConstraints(
+                    nullable=column.name not in schema.key, unique=schema.key == (column.name,)
+                ),
+            )
+            for column in schema.columns
+        ]
+    )
