@@ -1,0 +1,205 @@
+"""Materialising table assets, and running the jobs of a schema, in the process of the test."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from tests.dagster.configurations import Site
+from warp_resources.dagster_bridge.windows import UNMARKED
+from warp_resources.model.tables import TableId
+
+SLICES = [f"slice-{number:02d}" for number in range(8)]
+MAY = datetime(2024, 5, 1, tzinfo=UTC)
+BATCH = {"name": "crm", "mode": "batch", "tables": {"visits": {"partitions": {"by": "time", "start": "2024-05-01"}}}}
+
+
+def visit(number: int, day: int | None) -> dict[str, Any]:
+    return {"_id": number, "n": number, "updated_at": None if day is None else MAY + timedelta(days=day - 1, hours=1)}
+
+
+@pytest.fixture
+def shop() -> Site:
+    """A stream schema whose two tables are loaded."""
+    site = Site({"name": "shop"})
+    for table in ("users", "orders"):
+        site.server.put("shop", table, *({"_id": number, "n": number} for number in range(100)))
+    site.sync()
+    return site
+
+
+@pytest.fixture
+def crm() -> Site:
+    """A batch schema, synced once by its job; the markers of its rows are in the first week of May 2024."""
+    site = Site(BATCH)
+    site.server.put("crm", "visits", *(visit(number, number) for number in range(1, 8)), visit(100, None))
+    assert site.run_job("sync_crm").success
+    return site
+
+
+def spoil(site: Site, schema: str, table: str) -> None:
+    """A wrong value, and a row that the source does not have."""
+    target = TableId(schema, table)
+    with site.destination.store.transaction() as draft:
+        rows = draft.table(target).rows
+        first, last = next(iter(rows)), list(rows)[-1]
+        stored = rows[first]
+        rows[first] = type(stored)({**stored.values, "n": -1}, stored.sequence, stored.synced_at)
+        ghost = {**rows[last].values, "_id": 12345, "n": -2}
+        rows["12345"] = type(stored)(ghost, stored.sequence, stored.synced_at)
+
+
+def spoiled(site: Site, schema: str, table: str) -> list[object]:
+    return sorted(row["n"] for row in site.rows(schema, table).values() if row["n"] in (-1, -2))
+
+
+def test_the_slices_of_a_backfill_are_one_resync(shop: Site) -> None:
+    # SPEC: D7 M5 D4
+    spoil(shop, "shop", "users")
+    assert spoiled(shop, "shop", "users") == [-2, -1]
+    for key in SLICES:
+        done = shop.materialise("shop", "users", key, tags={"warp/full_resync": "false"})
+        assert done.success
+        assert shop.instance.get_run_by_id(done.run_id).tags["warp/mode"] == "resync"
+    # Each run was a reading of its own: the wrong value is mended, and no slice alone removes a row.
+    assert spoiled(shop, "shop", "users") == [-2]
+    assert shop.partitions("shop", "users") == SLICES
+    assert shop.materialise("shop", "users", *SLICES).success
+    assert spoiled(shop, "shop", "users") == []
+
+
+def test_the_tag_full_resync_reads_all_whatever_is_selected(shop: Site) -> None:
+    # SPEC: D4 M5
+    spoil(shop, "shop", "users")
+    done = shop.materialise("shop", "users", "slice-03", tags={"warp/full_resync": "true"})
+    assert done.success
+    assert spoiled(shop, "shop", "users") == []
+    assert shop.instance.get_run_by_id(done.run_id).tags["warp/full_resync"] == "true"
+
+
+def test_materialization_metadata_tells_what_was_done_and_what_there_is(shop: Site) -> None:
+    # SPEC: D6
+    assert shop.materialise("shop", "users", *SLICES).success
+    found = shop.metadata("shop", "users")
+    assert (found["rows_written"], found["rows_deleted"], found["rows_rejected"]) == (100, 0, 0)
+    assert found["bytes"] > 0
+    assert found["lag_seconds"] >= 0
+    assert found["position"]
+    assert found["dagster/row_count"] == 100
+    assert found["dagster/table_name"] == "shop.users"
+    assert {column.name for column in found["dagster/column_schema"].columns} == {"_id", "n"}
+    assert found["preview"].startswith("| \\_id")
+    assert found["trend"].startswith("![rows written, last 1: 100](data:image/svg+xml;base64,")
+
+
+def test_a_window_upserts_what_lies_in_it_and_leaves_the_marker(crm: Site) -> None:
+    # SPEC: D7
+    marker = crm.destination.table_states("crm")["visits"].position
+    for number in (2, 3, 5, 100):
+        crm.server.put("crm", "visits", {**visit(number, None if number == 100 else number), "n": -1})
+    crm.server.delete("crm", "visits", 4)
+    done = crm.materialise("crm", "visits", "2024-05-02", "2024-05-03", "2024-05-04")
+    assert done.success
+    changed = sorted(key for key, row in crm.rows("crm", "visits").items() if row["n"] == -1)
+    assert changed == [2, 3]
+    assert 4 in crm.rows("crm", "visits")
+    assert crm.destination.table_states("crm")["visits"].position == marker
+    assert crm.instance.get_run_by_id(done.run_id).tags["warp/mode"] == "window"
+    assert sorted(crm.partitions("crm", "visits")[-3:], key=str) == ["2024-05-02", "2024-05-03", "2024-05-04"]
+    assert crm.materialise("crm", "visits", UNMARKED).success
+    assert crm.rows("crm", "visits")[100]["n"] == -1
+    assert crm.rows("crm", "visits")[5]["n"] == 5
+
+
+def test_the_first_sync_fills_every_window_and_later_ones_what_they_touch(crm: Site) -> None:
+    # SPEC: D3 D7
+    windows = list(crm.instance.get_dynamic_partitions("crm_day_from_20240501"))
+    assert windows[:2] == [UNMARKED, "2024-05-01"]
+    assert windows[-1] >= datetime.now(UTC).strftime("%Y-%m-%d")
+    first = crm.partitions("crm", "visits")
+    assert first == windows[-1000:]
+    crm.server.put("crm", "visits", visit(9, 9), visit(10, 10))
+    done = crm.run_job("sync_crm")
+    assert done.success
+    assert crm.partitions("crm", "visits")[len(first) :] == ["2024-05-07", "2024-05-08", "2024-05-09", "2024-05-10"]
+    assert crm.metadata("crm", "visits")["rows_written"] == 2
+
+
+def test_a_sync_without_news_is_an_observation(crm: Site) -> None:
+    # SPEC: D3
+    before = crm.partitions("crm", "visits")
+    assert crm.run_job("sync_crm").success
+    assert crm.partitions("crm", "visits") == before
+    [observed] = crm.instance.fetch_observations(dg.AssetKey(["crm", "visits"]), limit=1).records
+    assert observed.asset_observation is not None
+
+
+def test_the_sync_job_takes_a_window_of_its_own(crm: Site) -> None:
+    # SPEC: D3 D4
+    for number in (1, 2, 3):
+        crm.server.put("crm", "visits", {**visit(number, number), "n": -1})
+    done = crm.run_job("sync_crm", tables=["visits"], since="2024-05-02", until="2024-05-03T00:00:00+00:00")
+    assert done.success
+    assert [key for key, row in crm.rows("crm", "visits").items() if row["n"] == -1] == [2]
+    assert crm.partitions("crm", "visits")[-1] == "2024-05-02"
+    assert crm.instance.get_run_by_id(done.run_id).tags["warp/mode"] == "window"
+
+
+@pytest.mark.parametrize("config", [{"since": "yesterday"}, {"tables": ["no such table"]}], ids=str)
+def test_a_job_refuses_what_it_does_not_understand(config: dict[str, Any]) -> None:
+    # SPEC: D3
+    site = Site({**BATCH, "table_whitelist": ["visits"]})
+    assert not site.run_job("sync_crm", **config).success
+
+
+def test_the_resync_job_mends_batch_and_stream_tables(shop: Site, crm: Site) -> None:
+    # SPEC: D3 M5
+    spoil(shop, "shop", "users")
+    spoil(crm, "crm", "visits")
+    done = shop.run_job("resync_shop", tables=["users"])
+    assert done.success
+    assert crm.run_job("resync_crm").success
+    assert spoiled(shop, "shop", "users") == spoiled(crm, "crm", "visits") == []
+    assert shop.partitions("shop", "users") == SLICES
+    assert shop.partitions("shop", "orders") == []
+    tags = shop.instance.get_run_by_id(done.run_id).tags
+    assert (tags["warp/mode"], tags["warp/full_resync"]) == ("resync", "true")
+
+
+def test_the_sync_job_streams_once_where_nobody_streams(shop: Site) -> None:
+    # SPEC: D3
+    shop.server.put("shop", "users", {"_id": 1, "n": "changed"})
+    assert shop.run_job("sync_shop").success
+    assert shop.rows("shop", "users")[1]["n"] == "changed"
+    assert shop.metadata("shop", "users")["rows_written"] == 1
+
+
+def test_a_failing_table_fails_alone(crm: Site) -> None:
+    # SPEC: M3
+    crm.server.create_table("crm", "keyless", key=("a",))
+    crm.server.put("crm", "keyless", {"a": 1, "updated_at": MAY})
+    assert crm.run_job("sync_crm").success
+    # The same table with another key: nothing can be written to it any more.
+    crm.server.drop_table("crm", "keyless")
+    crm.server.create_table("crm", "keyless", key=("b",))
+    crm.server.put("crm", "keyless", {"b": 1, "updated_at": MAY + timedelta(days=30)})
+    crm.server.put("crm", "visits", visit(11, 11))
+    done = crm.run_job("sync_crm")
+    assert not done.success
+    assert 11 in crm.rows("crm", "visits")
+    messages = [event.message or "" for event in done.all_events if event.is_step_failure]
+    assert "another primary key" in str(done.failure_data_for_node("sync_crm_tables")) or messages
+    errors = [logged.entry for logged in crm.destination.store.contents.errors]
+    assert any(entry.table == TableId("crm", "keyless") and entry.severity == "error" for entry in errors)
+
+
+def test_an_uncovered_table_says_what_to_do() -> None:
+    # SPEC: M5
+    site = Site({"name": "shop"})
+    site.server.put("shop", "users", {"_id": 1, "n": 1})
+    done = site.materialise("shop", "users", "slice-00")
+    assert not done.success
+    assert "does not cover" in str(done.failure_data_for_node("shop_stream"))

@@ -1,0 +1,53 @@
+"""Logs what a job did to a table: one materialization for each partition touched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import dagster as dg
+
+from warp_resources.config import TableSettings
+from warp_resources.connectors.interfaces import Destination
+from warp_resources.dagster_bridge import keys
+from warp_resources.dagster_bridge.metadata import Happening, materialization_metadata
+from warp_resources.dagster_bridge.partitions import DAY, WindowKeeper, keep_windows, windows_name
+from warp_resources.dagster_bridge.windows import UNMARKED, key_at
+
+MOST_EVENTS = 1_000
+"""Of one table in one run: after a first load of decades of days, the newest are told of."""
+
+
+def log_materializations(
+    context: dg.OpExecutionContext, destination: Destination, done: Happening, partitions: Sequence[str]
+) -> None:
+    """One event per partition, the last of which has the metadata; none touched is an observation."""
+    key = keys.asset_key(done.table)
+    metadata = materialization_metadata(destination, context.instance, done)
+    if not partitions:
+        context.log_event(dg.AssetObservation(key, metadata=metadata))
+        return
+    chosen = list(partitions[-MOST_EVENTS:])
+    for partition in chosen[:-1]:
+        context.log_event(dg.AssetMaterialization(key, partition=partition))
+    context.log_event(dg.AssetMaterialization(key, partition=chosen[-1], metadata=metadata))
+
+
+def all_windows(
+    instance: dg.DagsterInstance, destination: Destination, table: TableSettings, now: datetime
+) -> list[str]:
+    """Every window of a batch table, made known to the instance first."""
+    for name, wanted in WindowKeeper().current([table], destination, now).items():
+        keep_windows(instance, name, wanted)
+    return list(instance.get_dynamic_partitions(windows_name(table.table.schema, table.partitions)))
+
+
+def windows_between(
+    table: TableSettings, since: datetime | None, until: datetime | None, known: Sequence[str]
+) -> list[str]:
+    """The known windows that hold a time from ``since`` on and before ``until``; None is open."""
+    every = table.partitions.every or DAY
+    # Keys of one calendar sort as their times do.
+    first = "" if since is None else key_at(every, since)
+    last = None if until is None else key_at(every, until - timedelta.resolution)
+    return [key for key in known if key != UNMARKED and first <= key and (last is None or key <= last)]

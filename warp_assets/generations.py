@@ -1,0 +1,56 @@
+"""Says which reading of a table the slices of a run belong to, so that a backfill of all slices is one resync."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import dagster as dg
+
+from warp_resources.connectors.interfaces import Destination
+from warp_resources.dagster_bridge.keys import asset_key
+from warp_resources.model.tables import TableId
+
+BACKFILL_TAG = "dagster/backfill"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A generation: its name, the slices that it has, and those of them to read now."""
+
+    generation: str
+    of: tuple[str, ...]
+    slices: tuple[str, ...]
+
+
+def own_generation(run: dg.DagsterRun) -> str:
+    """The generation of a run's own; a re-execution goes on where the first attempt stopped."""
+    return f"run-{run.root_run_id or run.run_id}"
+
+
+def slice_reading(
+    run: dg.DagsterRun, instance: dg.DagsterInstance, destination: Destination, table: TableId, slices: Collection[str]
+) -> Reading:
+    """Some slices: as part of the backfill that the run belongs to, else by themselves."""
+    chosen = tuple(sorted(slices))
+    backfill = run.tags.get(BACKFILL_TAG)
+    if backfill is None:
+        return Reading(own_generation(run), chosen, chosen)
+    generation = f"backfill-{backfill}"
+    is_open = any(
+        (found.table, found.generation) == (table, generation) for found in destination.generations(table.schema)
+    )
+    if run.parent_run_id is not None and not is_open:
+        # The backfill is over: whoever runs one of its slices again means this slice only.
+        return Reading(own_generation(run), chosen, chosen)
+    return Reading(generation, _targets(instance, backfill, table) or chosen, chosen)
+
+
+def _targets(instance: dg.DagsterInstance, backfill: str, table: TableId) -> tuple[str, ...] | None:
+    """The slices of a table that a backfill was asked for; None where its record does not say."""
+    record = instance.get_backfill(backfill)
+    progress = record.asset_backfill_data if record is not None else None
+    if progress is None:
+        return None
+    subset = progress.target_subset.partitions_subsets_by_asset_key.get(asset_key(table))
+    return tuple(sorted(subset.get_partition_keys())) if subset is not None else None

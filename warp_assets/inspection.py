@@ -1,0 +1,109 @@
+"""Looks at a schema from both sides, for the checks of its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from croniter import croniter
+
+from warp_resources.config import WarpConfig, schema_settings
+from warp_resources.connectors.interfaces import Destination, Source
+from warp_resources.model.statistics import TableStatistics
+from warp_resources.model.tables import TableId
+from warp_resources.pipeline.arrival import seconds_to_arrive
+from warp_resources.pipeline.counts import compare_counts
+from warp_resources.pipeline.engine import STREAM, Unit
+from warp_resources.pipeline.options import open_destination, open_source
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found: whether all is in order, one sentence, and the figures behind it."""
+
+    passed: bool
+    text: str
+    figures: dict[str, float | int] = field(default_factory=dict)
+    is_severe: bool = False
+
+
+class Inspection:
+    """The open databases of a schema; what holds for all of its tables is looked at once."""
+
+    def __init__(self, config: WarpConfig, schema: str, source: Source, destination: Destination) -> None:
+        self._config = config
+        self._schema = schema
+        self._source = source
+        self._destination = destination
+        self._stream_lag: Finding | None = None
+
+    @classmethod
+    @contextmanager
+    def opened(cls, config: WarpConfig, schema: str) -> Iterator[Inspection]:
+        """An inspection whose connections are closed at the end."""
+        with closing(open_source(config)) as source, closing(open_destination(config)) as destination:
+            yield cls(config, schema, source, destination)
+
+    def rows_match(self, table: TableId) -> Finding:
+        """Whether both sides have as many rows."""
+        unit = self._unit(table)
+        counts = compare_counts(self._source, self._destination, unit, table.name)
+        is_streamed = unit.mode == STREAM
+        passed = counts.is_equal if is_streamed else counts.has_all
+        figures = {"source": counts.after, "destination": counts.stored, "set_aside_at_most": counts.set_aside}
+        text = f"{counts.after:,} rows in the source, {counts.stored:,} in the destination"
+        if not passed:
+            text += "; a full resync mends it" if is_streamed else "; the next sync brings what is new"
+        return Finding(passed, f"{text}.", dict(figures), is_severe=is_streamed)
+
+    def lag(self, table: TableId) -> Finding:
+        """Whether what the source has arrives in time."""
+        if self._unit(table).mode != STREAM:
+            return self._batch_lag(table)
+        if self._stream_lag is None:
+            self._stream_lag = self._lag_of_stream(self._unit(table))
+        return self._stream_lag
+
+    def dead_letters(self, table: TableId) -> Finding:
+        """Whether anything of the table was set aside."""
+        count = self._statistics(table).dead_letters
+        text = f"{count:,} pending; cartridge-warp dead-letters list shows them." if count else "None pending."
+        return Finding(count == 0, text, {"pending": count})
+
+    def _lag_of_stream(self, unit: Unit) -> Finding:
+        with closing(self._destination.state_store()) as store:
+            if store.lease_holder(f"stream:{self._schema}") is None:
+                return Finding(False, "Nobody streams this schema: switch its sensor on, or look at error_log.")
+        longest = self._config.monitoring.lag_warning
+        seconds = seconds_to_arrive(self._source, self._destination, unit.scope, longest)
+        if seconds is None:
+            return Finding(False, f"The stream did not reach the source's end within {longest}.")
+        return Finding(True, f"The stream reached the source's end after {seconds:.1f} s.", {"lag_seconds": seconds})
+
+    def _batch_lag(self, table: TableId) -> Finding:
+        last = self._statistics(table).finished_at
+        schedule = schema_settings(self._config, self._schema).schedule
+        if last is None:
+            return Finding(False, "The table was never synced.")
+        seconds = (datetime.now(UTC) - last).total_seconds()
+        if schedule is None:
+            return Finding(True, f"Last synced {seconds:,.0f} s ago; there is no schedule.", {"lag_seconds": seconds})
+        due: datetime = croniter(schedule, datetime.now(UTC) - self._grace).get_prev(datetime)
+        return Finding(
+            last >= due, f"Last synced {seconds:,.0f} s ago, due {due:%Y-%m-%d %H:%M} UTC.", {"lag_seconds": seconds}
+        )
+
+    @property
+    def _grace(self) -> timedelta:
+        """A sync that is due may take this long."""
+        return max(self._config.monitoring.lag_warning, timedelta(minutes=1))
+
+    def _statistics(self, table: TableId) -> TableStatistics:
+        found = self._destination.statistics(self._schema)
+        return next((its for its in found if its.table == table), TableStatistics(table))
+
+    def _unit(self, table: TableId) -> Unit:
+        whole = Unit(self._config, self._schema, STREAM)
+        return Unit(self._config, self._schema, whole.settings(table.name).mode)

@@ -1,0 +1,42 @@
+"""Brings a stream up to date from a run: by waiting for whoever streams it, or by streaming once."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing
+from datetime import timedelta
+
+from warp_resources.connectors.interfaces import Destination
+from warp_resources.errors import OperatorError
+from warp_resources.pipeline.arrival import seconds_to_arrive
+from warp_resources.pipeline.engine import Unit
+from warp_resources.pipeline.options import open_source
+from warp_resources.pipeline.replicate import Request
+from warp_resources.pipeline.unit_process import serve
+
+LONGEST_WAIT = timedelta(minutes=10)
+
+
+def bring_up_to_date(unit: Unit, destination: Destination, run_id: str) -> None:
+    """Return once everything that the source had at the start is committed.
+
+    Raises:
+        OperatorError: the stream does not get there, or cannot run.
+        TransientError: a database could not be reached for long.
+    """
+    if _holder(unit, destination) is None:
+        serve(unit, Request(once=True), threading.Event(), run_id)
+        return
+    with closing(open_source(unit.config)) as source:
+        if seconds_to_arrive(source, destination, unit.scope, LONGEST_WAIT) is None:
+            raise OperatorError(
+                f"The stream did not reach the source's end within {LONGEST_WAIT}",
+                remedy="Look at its log and at cartridge_warp_metadata.error_log",
+                schema=unit.schema,
+            )
+
+
+def _holder(unit: Unit, destination: Destination) -> object | None:
+    destination.prepare()
+    with closing(destination.state_store()) as store:
+        return store.lease_holder(f"stream:{unit.schema}")

@@ -1,0 +1,108 @@
+"""The sensor of a schema: its ticks are the mandate of the drainer, and tell Dagster what was done."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from warp_resources.config import WarpConfig
+from warp_resources.connectors.interfaces import Destination, Source, StateStore
+from warp_resources.dagster_bridge import keys
+from warp_resources.dagster_bridge.catalog import Table, covers
+from warp_resources.dagster_bridge.partitions import WindowKeeper, keep_windows
+from warp_resources.errors import WarpError
+from warp_resources.pipeline.options import open_destination, open_source
+from warp_resources.telemetry.logs import mask_secrets
+from warp_sensors.drainer import Drainer
+from warp_sensors.memory import Memory
+from warp_sensors.reload import request_reload
+from warp_sensors.reports import Reporter
+
+# The daemon looks at its sensors every 5 s, which is then the interval; 0 would mean 30.
+MINIMUM_SECONDS = 1
+WINDOWS_SECONDS = 60.0
+
+
+def changes_sensor(config: WarpConfig, schema: str, tables: Sequence[Table]) -> dg.SensorDefinition:
+    """``changes_<schema>``, running unless somebody switches it off, which stops the stream."""
+    watcher = _Watcher(config, schema, tables)
+
+    def tick(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        return watcher.tick(context)
+
+    return dg.SensorDefinition(
+        name=keys.changes_sensor(schema),
+        evaluation_fn=tick,
+        minimum_interval_seconds=MINIMUM_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=f"Keeps {schema} streaming while it is on; each tick says who streams, and reports what was done.",
+    )
+
+
+class _Watcher:
+    """One schema as this process watches it: its connections live as long as the process."""
+
+    def __init__(self, config: WarpConfig, schema: str, tables: Sequence[Table]) -> None:
+        self._config = config
+        self._schema = schema
+        self._tables = {table.name: table.settings for table in tables}
+        self._drainer = Drainer(config, schema)
+        self._windows = WindowKeeper()
+        self._windows_at = -WINDOWS_SECONDS
+        self._busy = threading.Lock()
+        self._opened: tuple[Source, Destination, StateStore] | None = None
+
+    def tick(self, context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        if not self._busy.acquire(blocking=False):
+            return dg.SkipReason("The tick before this one is still at work.")
+        try:
+            return self._tick(context)
+        except WarpError as error:
+            raise dg.Failure(mask_secrets(str(error))) from None
+        finally:
+            self._busy.release()
+
+    def _tick(self, context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        source, destination, store = self._connections()
+        memory = Memory.read(context.cursor)
+        told = [self._drainer.keep(store)]
+        self._keep_windows(context.instance, destination)
+        reporter = Reporter(self._schema, self._tables, source, destination, context.instance)
+        events = reporter.events(memory, time.time())
+        told += self._look_for_new_tables(destination, memory)
+        return dg.SensorResult(skip_reason=" ".join(told), asset_events=events, cursor=memory.text())
+
+    def _connections(self) -> tuple[Source, Destination, StateStore]:
+        """Opened at the first tick; a broken one is made anew by itself. The source is never connected."""
+        if self._opened is None:
+            destination = open_destination(self._config)
+            self._opened = open_source(self._config), destination, destination.state_store()
+        return self._opened
+
+    def _keep_windows(self, instance: dg.DagsterInstance, destination: Destination) -> None:
+        if time.monotonic() - self._windows_at < WINDOWS_SECONDS:
+            return
+        self._windows_at = time.monotonic()
+        wanted = self._windows.current(list(self._tables.values()), destination, datetime.now(UTC))
+        for name, windows in wanted.items():
+            keep_windows(instance, name, windows)
+
+    def _look_for_new_tables(self, destination: Destination, memory: Memory) -> list[str]:
+        """Ask, once for each, that tables which were created meanwhile become assets."""
+        stored = destination.table_states(self._schema)
+        new = sorted(name for name in stored if name not in self._tables and covers(self._config, self._schema, name))
+        if not new:
+            memory.asked_for = []
+            return []
+        if set(new) <= set(memory.asked_for):
+            return [f"Reload the code location to see {', '.join(new)}."]
+        memory.asked_for = new
+        asked = request_reload()
+        return [
+            f"New: {', '.join(new)}; "
+            + ("a reload was asked for." if asked else "reload the code location to see them as assets.")
+        ]

@@ -1,0 +1,125 @@
+"""The drainer: streams one schema for as long as its sensor renews the mandate."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import closing
+
+import structlog
+
+from warp_resources.config import WarpConfig, find_file
+from warp_resources.connectors.interfaces import StateStore
+from warp_resources.errors import FencedOut, LeaseHeld, WarpError
+from warp_resources.pipeline.lease import LeaseKeeper
+from warp_resources.pipeline.options import open_destination
+from warp_resources.pipeline.replicate import Request
+from warp_resources.pipeline.unit_process import serve
+from warp_resources.telemetry.logs import configure_logging
+from warp_sensors.mandate import MANDATE, drain_lease, drainer_label, stream_unit
+
+WATCH_SECONDS = 1.0
+DONE, FAILED = 0, 1
+
+log = structlog.get_logger(__name__)
+
+
+class Watch:
+    """Sets ``stop`` once the mandate has run out, or when another drainer of the schema has taken over."""
+
+    def __init__(self, schema: str, store: StateStore, leases: LeaseKeeper, stop: threading.Event) -> None:
+        self._schema = schema
+        self._store = store
+        self._leases = leases
+        self._stop = stop
+        self._seen_at = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="mandate-watch", daemon=True)
+        self._thread.start()
+
+    def join(self) -> None:
+        self._stop.set()
+        self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        while not self._stop.wait(WATCH_SECONDS):
+            reason = self._reason_to_stop()
+            if reason is not None:
+                log.info("drainer stops", schema=self._schema, reason=reason)
+                self._stop.set()
+
+    def _reason_to_stop(self) -> str | None:
+        try:
+            if not self._store.has_mandate(self._schema):
+                return "its sensor no longer asks for it"
+            self._seen_at = time.monotonic()
+            return None if self._keeps_lease() else "another drainer has taken over"
+        except WarpError as error:
+            # The last mandate that was seen may have been renewed a moment before.
+            if time.monotonic() - self._seen_at < MANDATE.total_seconds():
+                return None
+            return f"its mandate cannot be read: {error}"
+
+    def _keeps_lease(self) -> bool:
+        lease = drain_lease(self._schema)
+        try:
+            self._leases.demand(lease)
+        except FencedOut:
+            try:
+                self._leases.take(lease)
+            except LeaseHeld:
+                return False
+        return True
+
+
+def drain(config: WarpConfig, schema: str, stop: threading.Event) -> None:
+    """Stream the schema until the mandate runs out or ``stop`` is set.
+
+    Raises:
+        LeaseHeld: another drainer of the schema is at work.
+        OperatorError: trying again cannot help.
+    """
+    unit = stream_unit(config, schema)
+    if unit is None:
+        log.info("nothing of this schema streams", schema=schema)
+        return
+    with closing(open_destination(config)) as destination:
+        store = destination.state_store()
+        leases = LeaseKeeper(lambda: store, label=drainer_label(config))
+        try:
+            leases.take(drain_lease(schema))
+            watch = Watch(schema, store, leases, stop)
+            try:
+                serve(unit, Request(once=False), stop)
+            finally:
+                watch.join()
+                leases.release(drain_lease(schema))
+        finally:
+            leases.close()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """``python -m warp_sensors.drain --schema S``: exit code 0 where there is no more to do, 1 on failure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--schema", required=True, help="The schema to stream.")
+    schema: str = parser.parse_args(arguments).schema
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        config = WarpConfig.from_file(find_file())
+        configure_logging(config.logging)
+        drain(config, schema, stop)
+    except LeaseHeld as held:
+        log.info("drainer is not needed", schema=schema, reason=str(held))
+    except WarpError as error:
+        log.error("drainer stopped", schema=schema, error=str(error))
+        return FAILED
+    return DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""Keeps the drainer of a schema running: renews its mandate, starts its process and reaps it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+
+import structlog
+
+from warp_resources.config import WarpConfig, environment
+from warp_resources.connectors.interfaces import StateStore
+from warp_resources.model.positions import Holder
+from warp_resources.pipeline.replicate import Request
+from warp_resources.pipeline.unit_process import serve
+from warp_sensors.mandate import MANDATE, drain_lease, drainer_label, stream_lease, stream_unit
+
+MODE_VARIABLE = "CARTRIDGE_WARP_DRAIN"
+TICK = "tick"
+TICK_SECONDS = 40.0
+"""Of draining inside a tick: ticks time out at 60 s."""
+
+STEADY_SECONDS = 60.0
+_FIRST_DELAY, _LONGEST_DELAY = 5.0, 300.0
+
+log = structlog.get_logger(__name__)
+
+
+class Drainer:
+    """The drainer of one schema, as the sensor in this process sees it."""
+
+    def __init__(self, config: WarpConfig, schema: str) -> None:
+        self._config = config
+        self._schema = schema
+        self._unit = stream_unit(config, schema)
+        self._label = drainer_label(config)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started_at = 0.0
+        self._failures = 0
+        self._start_at = 0.0
+
+    def keep(self, store: StateStore) -> str:
+        """See to it that the schema is streamed for a while longer; who does it, in a sentence."""
+        if self._unit is None:
+            return "Nothing of this schema streams: its schedule starts what there is to do."
+        self._reap()
+        drainer, streamer = (
+            store.lease_holder(drain_lease(self._schema)),
+            store.lease_holder(stream_lease(self._schema)),
+        )
+        if drainer is not None and drainer.label != self._label:
+            store.set_mandate(self._schema, MANDATE * 0)
+            return f"Process {_described(drainer)} stops, since the configuration has changed."
+        store.set_mandate(self._schema, MANDATE)
+        if drainer is not None:
+            return f"Process {_described(drainer)} streams." if streamer else f"Process {_described(drainer)} connects."
+        if streamer is not None:
+            return f"Streamed by process {_described(streamer)}, which is no drainer of this sensor."
+        if environment().get(MODE_VARIABLE) == TICK:
+            return self._drain_here()
+        return self._start()
+
+    def _start(self) -> str:
+        if self._process is not None:
+            return f"Process {self._process.pid} is starting."
+        seconds = self._start_at - time.monotonic()
+        if seconds > 0:
+            return f"The drainer stopped, see error_log; it is started again in {seconds:.0f} s."
+        # A session of its own: what stops the terminal or the code server does not stop the stream half-way.
+        command = [sys.executable, "-m", "warp_sensors.drain", "--schema", self._schema]
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+        self._started_at = time.monotonic()
+        log.info("drainer started", schema=self._schema, pid=self._process.pid)
+        return f"Process {self._process.pid} is started."
+
+    def _reap(self) -> None:
+        """Take note of a drainer that ended, and of how soon to start the next."""
+        if self._process is None or (code := self._process.poll()) is None:
+            return
+        lived = time.monotonic() - self._started_at
+        self._process = None
+        if code == 0 or lived > STEADY_SECONDS:
+            self._failures = 0
+        if code == 0 or (code < 0 and not self._failures):
+            # Its mandate ran out, or somebody killed it: nothing says that the next one would fail too.
+            self._start_at = 0.0
+        else:
+            self._start_at = time.monotonic() + min(_LONGEST_DELAY, _FIRST_DELAY * 2**self._failures)
+        self._failures += code != 0
+        log.warning("drainer ended", schema=self._schema, code=code, seconds=round(lived, 1))
+
+    def _drain_here(self) -> str:
+        """Where no child process can live: the same engine, with an end time."""
+        if self._unit is None:
+            raise AssertionError("a schema that streams has a unit")
+        stop = threading.Event()
+        timer = threading.Timer(TICK_SECONDS, stop.set)
+        timer.start()
+        try:
+            serve(self._unit, Request(once=False), stop)
+        finally:
+            timer.cancel()
+        return f"Streamed for {TICK_SECONDS:.0f} s inside this tick."
+
+
+def _described(holder: Holder) -> str:
+    return f"{holder.pid} on {holder.host}"

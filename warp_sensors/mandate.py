@@ -1,0 +1,35 @@
+"""Names what a sensor and the drainer of its schema agree on; without Dagster, which a drainer never loads."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+
+from warp_resources.config import WarpConfig
+from warp_resources.pipeline.engine import STREAM, Unit, units
+
+MANDATE = timedelta(seconds=20)
+"""How long a drainer runs on without a tick of its sensor."""
+
+_DIGITS = 12
+
+
+def drain_lease(schema: str) -> str:
+    """Held by the drainer of a schema as long as it lives, also while it waits for a database."""
+    return f"drain:{schema}"
+
+
+def stream_lease(schema: str) -> str:
+    """Held by whoever streams a schema, a drainer or another."""
+    return f"stream:{schema}"
+
+
+def stream_unit(config: WarpConfig, schema: str) -> Unit | None:
+    """What a drainer of the schema serves; None where nothing of it streams."""
+    return next((unit for unit in units(config, schema) if unit.mode == STREAM), None)
+
+
+def drainer_label(config: WarpConfig) -> str:
+    """Tells a drainer of this configuration from one that was started with another."""
+    told = config.model_dump_json() + "\0".join(sorted(config.secrets()))
+    return f"drainer {hashlib.sha256(told.encode()).hexdigest()[:_DIGITS]}"

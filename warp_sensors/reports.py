@@ -1,0 +1,145 @@
+"""Tells Dagster what an engine process of its own has done since the last tick: it reports nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import dagster as dg
+
+from warp_resources.config import TableSettings
+from warp_resources.connectors.interfaces import Destination, Source
+from warp_resources.dagster_bridge import keys
+from warp_resources.dagster_bridge.metadata import Happening, materialization_metadata
+from warp_resources.dagster_bridge.partitions import slice_keys
+from warp_resources.model.positions import Position, TableState
+from warp_resources.model.reports import FinishedSlice, RunFigures
+from warp_resources.model.tables import TableId
+from warp_resources.pipeline.engine import STREAM
+from warp_resources.pipeline.snapshot import ENGINE_PREFIXES
+from warp_sensors.memory import Counts, Memory, counts_of, difference, total
+
+SECONDS_BETWEEN = 60.0
+"""At most one report of a table within this time."""
+
+_RUNS_WITHIN = timedelta(hours=1)
+_SLICES_WITHIN = timedelta(hours=1)
+_GENERATION = "generation"
+
+
+@dataclass(frozen=True, slots=True)
+class Reporter:
+    """Reads the metadata of one schema, whose tables Dagster knows by ``tables``."""
+
+    schema: str
+    tables: Mapping[str, TableSettings]
+    source: Source
+    destination: Destination
+    instance: dg.DagsterInstance
+
+    def events(self, memory: Memory, now: float) -> list[dg.AssetMaterialization]:
+        """What there is to report; ``memory`` is changed to what will have been reported then."""
+        states = self.destination.table_states(self.schema)
+        known = {name: state for name, state in states.items() if name in self.tables}
+        is_moved = any(state.sequence != memory.table(name).sequence for name, state in known.items())
+        slices = self._slices(memory) if is_moved or not memory.slices else []
+        due = [
+            name
+            for name, state in sorted(known.items())
+            if state.sequence != memory.table(name).sequence and now - memory.table(name).at >= SECONDS_BETWEEN
+        ]
+        return [*slices, *(self._changes(memory, known, due, now) if due else [])]
+
+    def _changes(
+        self, memory: Memory, states: Mapping[str, TableState], due: Iterable[str], now: float
+    ) -> list[dg.AssetMaterialization]:
+        """One event for each table, with what was done to it in all since its last."""
+        runs = self._own_runs()
+        found = []
+        for name in due:
+            mine = [run for run in runs if run.table.name == name]
+            reported = memory.table(name)
+            added = total([difference(counts_of(run), reported.counts.get(_key(run))) for run in mine])
+            reported.at, reported.sequence = now, states[name].sequence
+            reported.counts = {_key(run): counts_of(run) for run in mine}
+            happening = self._happening(states[name], mine, added)
+            if not happening.is_nothing:
+                metadata = materialization_metadata(self.destination, self.instance, happening)
+                found.append(dg.AssetMaterialization(keys.asset_key(happening.table), metadata=metadata))
+        return found
+
+    def _happening(self, state: TableState, runs: Sequence[RunFigures], added: Counts) -> Happening:
+        written, deleted, rejected, size = added
+        position = next((run.position for run in reversed(runs) if run.mode == STREAM), state.position)
+        return Happening(
+            table=state.table,
+            rows_written=written,
+            rows_deleted=deleted,
+            rows_rejected=rejected,
+            byte_count=size,
+            position=position,
+            lag_seconds=self._lag(state, position),
+        )
+
+    def _lag(self, state: TableState, position: Position | None) -> float | None:
+        """How old the table's last change was when it was committed; nothing of a first load, nor of a batch."""
+        if state.mode != STREAM or position is None or state.updated_at is None:
+            return None
+        at = self.source.time_of(position)
+        return None if at is None else max(0.0, (state.updated_at - at).total_seconds())
+
+    def _own_runs(self) -> list[RunFigures]:
+        """The runs that are none of Dagster's: those report themselves."""
+        runs = self.destination.recent_runs(self.schema, _RUNS_WITHIN)
+        is_dagsters = _remembered(self.instance.has_run)
+        return [run for run in runs if run.table.name and not is_dagsters(run.run_id)]
+
+    def _slices(self, memory: Memory) -> list[dg.AssetMaterialization]:
+        """The partitions of stream tables that an engine process has read to their end."""
+        finished = self.destination.finished_slices(self.schema, _SLICES_WITHIN)
+        is_dagsters = _remembered(self.instance.has_run)
+        by_generation: dict[tuple[TableId, str], list[str]] = {}
+        for part in finished:
+            if self._is_own(part) and not is_dagsters(part.generation.partition("-")[2]):
+                by_generation.setdefault((part.table, part.generation), []).append(part.name)
+        remembered, memory.slices = memory.slices, {}
+        found = []
+        for (table, generation), names in by_generation.items():
+            read = self._with_empty(table, names)
+            key = f"{table.name}/{generation}"
+            memory.slices[key] = read
+            found += [
+                dg.AssetMaterialization(
+                    keys.asset_key(table), partition=name, metadata={_GENERATION: dg.MetadataValue.text(generation)}
+                )
+                for name in read
+                if name not in remembered.get(key, [])
+            ]
+        return found
+
+    def _is_own(self, part: FinishedSlice) -> bool:
+        settings = self.tables.get(part.table.name)
+        return settings is not None and settings.mode == STREAM and part.generation.startswith(ENGINE_PREFIXES)
+
+    def _with_empty(self, table: TableId, names: list[str]) -> list[str]:
+        """A small table has fewer slices than partitions: once all are read, the others are as well."""
+        partitions = slice_keys(self.tables[table.name].partitions)
+        planned = len(self.destination.table_plan(table))
+        read = [name for name in partitions if name in names]
+        return [*read, *partitions[planned:]] if len(read) >= min(planned, len(partitions)) else read
+
+
+def _key(run: RunFigures) -> str:
+    return f"{run.run_id}/{run.mode}"
+
+
+def _remembered(ask: Callable[[str], bool]) -> Callable[[str], bool]:
+    answers: dict[str, bool] = {}
+
+    def answer(question: str) -> bool:
+        if question not in answers:
+            answers[question] = ask(question)
+        return answers[question]
+
+    return answer
