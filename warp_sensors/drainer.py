@@ -36,6 +36,7 @@ class Drainer:
         self._unit = stream_unit(config, schema)
         self._label = drainer_label(config)
         self._process: subprocess.Popen[bytes] | None = None
+        self._reaped: int | None = None
         self._started_at = 0.0
         self._failures = 0
         self._start_at = 0.0
@@ -45,10 +46,8 @@ class Drainer:
         if self._unit is None:
             return "Nothing of this schema streams: its schedule starts what there is to do."
         self._reap()
-        drainer, streamer = (
-            store.lease_holder(drain_lease(self._schema)),
-            store.lease_holder(stream_lease(self._schema)),
-        )
+        drainer = self._alive(store.lease_holder(drain_lease(self._schema)))
+        streamer = self._alive(store.lease_holder(stream_lease(self._schema)))
         if drainer is not None and drainer.label != self._label:
             store.set_mandate(self._schema, MANDATE * 0)
             return f"Process {_described(drainer)} stops, since the configuration has changed."
@@ -60,6 +59,10 @@ class Drainer:
         if environment().get(MODE_VARIABLE) == TICK:
             return self._drain_here()
         return self._start()
+
+    def _alive(self, holder: Holder | None) -> Holder | None:
+        """A holder, unless it is the process that was just reaped: its leases last a few seconds longer."""
+        return None if holder is not None and holder.pid == self._reaped else holder
 
     def _start(self) -> str:
         if self._process is not None:
@@ -79,7 +82,7 @@ class Drainer:
         if self._process is None or (code := self._process.poll()) is None:
             return
         lived = time.monotonic() - self._started_at
-        self._process = None
+        self._reaped, self._process = self._process.pid, None
         if code == 0 or lived > STEADY_SECONDS:
             self._failures = 0
         if code == 0 or (code < 0 and not self._failures):

@@ -71,10 +71,15 @@ class Warp:
         return child
 
     def close(self) -> None:
+        """End what a failing test left running, servers of its own included where it can."""
         for child in self._started:
             if child.poll() is None:
-                child.send_signal(signal.SIGKILL)
-            child.communicate()
+                child.send_signal(signal.SIGINT)
+            try:
+                child.communicate(timeout=40)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.communicate()
 
     def _env(self) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(_OWN_PREFIX)}

@@ -43,8 +43,9 @@ class Stream:
         self.destination = open_destination(self.config)
         self.store = self.destination.state_store()
 
-    def start(self, *, check: str = "") -> subprocess.Popen[str]:
-        code = f"import sys; from warp_sensors.drain import main; code = main(['--schema', 'shop']); {check}; sys.exit(code)"
+    def start(self, *, last: str = "pass") -> subprocess.Popen[str]:
+        """A drainer that runs a ``last`` statement when it has ended."""
+        code = f"import sys, warp_sensors.drain as d; code = d.main(['--schema', 'shop']); {last}; sys.exit(code)"
         return subprocess.Popen(
             [sys.executable, "-c", code],
             cwd=ROOT,
@@ -91,7 +92,7 @@ def test_it_streams_without_dagster_until_its_mandate_ends(stream: Stream) -> No
     # SPEC: D3 M4
     # FAULTS: 29
     stream.store.set_mandate("shop", MANDATE)
-    process = stream.start(check="print('dagster' in sys.modules, file=sys.stderr)")
+    process = stream.start(last="print('dagster' in sys.modules, file=sys.stderr)")
     eventually(lambda: stream.has(1))
     stream.mongo.database["users"].insert_one({"_id": 2})
     eventually(lambda: stream.has(2))
