@@ -12,7 +12,7 @@ from warp_resources.connectors.interfaces import Destination
 from warp_resources.dagster_bridge import keys
 from warp_resources.dagster_bridge.metadata import Happening, materialization_metadata
 from warp_resources.dagster_bridge.partitions import DAY, WindowKeeper, keep_windows, windows_name
-from warp_resources.dagster_bridge.windows import UNMARKED, key_at
+from warp_resources.dagster_bridge.windows import UNMARKED, key_at, window_keys
 
 MOST_EVENTS = 1_000
 """Of one table in one run: after a first load of decades of days, the newest are told of."""
@@ -36,17 +36,21 @@ def log_materializations(
 def all_windows(
     instance: dg.DagsterInstance, destination: Destination, table: TableSettings, now: datetime
 ) -> list[str]:
-    """Every window of a batch table, made known to the instance first."""
+    """Every window of a batch table, made known to the instance first; looks for the table's earliest row."""
     for name, wanted in WindowKeeper().current([table], destination, now).items():
         keep_windows(instance, name, wanted)
     return list(instance.get_dynamic_partitions(windows_name(table.table.schema, table.partitions)))
 
 
-def windows_between(
-    table: TableSettings, since: datetime | None, until: datetime | None, known: Sequence[str]
-) -> list[str]:
-    """The known windows that hold a time from ``since`` on and before ``until``; None is open."""
-    every = table.partitions.every or DAY
+def windows_between(instance: dg.DagsterInstance, table: TableSettings, since: datetime, until: datetime) -> list[str]:
+    """The windows from the one that holds ``since`` to the one that holds ``until``, made known first."""
+    found = window_keys(table.partitions.every or DAY, since, max(since, until))
+    keep_windows(instance, windows_name(table.table.schema, table.partitions), found)
+    return found
+
+
+def windows_within(known: Sequence[str], every: str, since: datetime | None, until: datetime | None) -> list[str]:
+    """Those of the known windows that hold a time from ``since`` on and before ``until``; None is open."""
     # Keys of one calendar sort as their times do.
     first = "" if since is None else key_at(every, since)
     last = None if until is None else key_at(every, until - timedelta.resolution)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import dagster as dg
 
 from warp_assets import filling
-from warp_assets.events import all_windows, log_materializations, windows_between
+from warp_assets.events import all_windows, log_materializations, windows_between, windows_within
 from warp_assets.runs import done_by
 from warp_assets.streams import bring_up_to_date
 from warp_assets.work import Act, Outcome, each_table
@@ -17,7 +17,7 @@ from warp_resources.config import TableSettings, WarpConfig
 from warp_resources.connectors.interfaces import Destination
 from warp_resources.dagster_bridge.catalog import covers
 from warp_resources.dagster_bridge.metadata import Happening
-from warp_resources.dagster_bridge.partitions import slice_keys
+from warp_resources.dagster_bridge.partitions import DAY, slice_keys
 from warp_resources.dagster_bridge.windows import Window
 from warp_resources.errors import ConfigurationError, WarpError
 from warp_resources.model.tables import TableId
@@ -51,7 +51,7 @@ class Tick:
         self.context.instance.add_run_tags(self.context.run_id, task.tags)
 
         def touched(table: TableSettings, done: Happening) -> Sequence[str]:
-            return windows_between(table, since, until, self._windows(table))
+            return windows_within(self._windows(table), table.partitions.every or DAY, since, until)
 
         return [
             outcome
@@ -120,7 +120,7 @@ class Tick:
                 return []
             until = time_of(done.position)
             since = until if state.position is None else time_of(state.position)
-            return windows_between(table, since, until + timedelta.resolution, self._windows(table))
+            return windows_between(self.context.instance, table, since, until)
 
         return touched
 

@@ -52,8 +52,10 @@ def failure_sensor(config: WarpConfig, schemas: Sequence[str]) -> dg.SensorDefin
 
 
 def _tables(run: dg.DagsterRun, jobs: dict[str, str], schemas: Sequence[str]) -> list[TableId]:
-    """The tables that a run was for; a job of a schema is for the schema as a whole."""
+    """The tables that a run was for; a job of a schema is for the schema as a whole, no selection for all of them."""
     if run.job_name in jobs:
         return [TableId(jobs[run.job_name], "")]
-    selected = [key for key in run.asset_selection or () if len(key.path) == 2 and key.path[0] in schemas]
+    if run.asset_selection is None:
+        return [TableId(schema, "") for schema in schemas]
+    selected = [key for key in run.asset_selection if len(key.path) == 2 and key.path[0] in schemas]
     return sorted(map(keys.table_of, selected))

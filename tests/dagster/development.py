@@ -83,8 +83,7 @@ class Development:
         eventually(self._answers, 90)
 
     def stop(self) -> None:
-        """End it as Ctrl-C does; the drainer outlives it by its mandate, unless that is withdrawn."""
-        self.rows("update cartridge_warp_metadata.mandates set expires_at = now() returning 1")
+        """End it as Ctrl-C does; the drainer outlives it by its mandate, and no longer."""
         if self._process is not None:
             self._process.send_signal(signal.SIGINT)
             self._process.wait(60)

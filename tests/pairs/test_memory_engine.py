@@ -175,3 +175,25 @@ def test_a_failing_schema_does_not_stop_another() -> None:
     with pytest.raises(OperatorError, match="no such database"):
         WarpRunner(config).run_once()
     assert set(shop.rows()) == {1}
+
+
+def test_a_run_of_one_table_begins_no_other_and_leaves_none_behind(shop: Shop) -> None:
+    # SPEC: L2
+    shop.server.put("shop", "users", {"_id": 1, "n": 1})
+    shop.server.put("shop", "orders", {"_id": 1, "n": 1})
+    orders = TableId("shop", "orders")
+    WarpRunner(shop.config, tables=["users"]).run_once()
+    assert set(shop.rows()) == {1}
+    assert shop.destination.rows(orders) == []
+    shop.run_once()
+    shop.server.put("shop", "orders", {"_id": 2, "n": 2})
+    WarpRunner(shop.config, tables=["users"]).run_once()
+    assert {row["_id"] for row in shop.destination.rows(orders)} == {1, 2}
+
+
+def test_a_full_resync_of_a_new_table_reads_it_once(shop: Shop) -> None:
+    # SPEC: M5
+    shop.server.put("shop", "users", {"_id": 1, "n": 1})
+    shop.run_once(full_resync=True)
+    sequences = {row["_warp_sequence"] for row in shop.destination.rows(USERS)}
+    assert sequences == {1}

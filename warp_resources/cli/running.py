@@ -33,7 +33,7 @@ def run(
     schema: Annotated[list[str] | None, typer.Option(help="Only these schemas.")] = None,
     table: Annotated[
         list[str] | None,
-        typer.Option(help="Only these source tables. Others of a streamed schema are read again when they come back."),
+        typer.Option(help="Begin or resync only these source tables; what a stream already covers goes on."),
     ] = None,
     once: Annotated[bool, typer.Option(help="Bring everything up to date, then exit.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Show what would be done; writes nothing.")] = False,

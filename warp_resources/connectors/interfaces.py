@@ -216,11 +216,22 @@ class Destination(Protocol):
         """The tables' own rows, by source table name."""
         ...
 
-    def start_stream(self, schema: str, position: Position, lost: Sequence[TableId] = ()) -> StreamState:
+    def start_stream(
+        self,
+        schema: str,
+        position: Position,
+        lost: Sequence[TableId] = (),
+        *,
+        generation: str = "",
+        errors: Sequence[ErrorEntry] = (),
+        run_id: str = "",
+    ) -> StreamState:
         """Put the stream at a new start with a new epoch; the ``lost`` tables must be read again.
 
         In one transaction: the row is made or moved, its epoch and sequence are raised, the tables of
-        ``lost`` are covered from here, not loaded, and their open generations are closed as abandoned.
+        ``lost`` are covered from here and not loaded, their open generations are closed as abandoned, a
+        whole generation named ``generation`` is opened for each of them (over its stored plan, else
+        over one slice of all keys), and ``errors`` go to ``error_log``.
         """
         ...
 
@@ -242,6 +253,9 @@ class Destination(Protocol):
     def seize_table(self, table: TableId, mode: str) -> TableState:
         """Raise the epoch of a table's row, making it where missing, for a ``batch`` writer.
 
+        Where the row was a stream's until now, the table must be read again: in the same transaction it
+        is not loaded, not covered, without a position, and its open generations are closed as abandoned.
+
         A new row's sequence starts above ``max(_warp_sequence)`` of the stored table, if that exists.
         """
         ...
@@ -258,11 +272,25 @@ class Destination(Protocol):
         """Store a plan, unless another process was first or it has the same count; the one that counts."""
         ...
 
-    def open_generation(self, table: TableId, generation: str, slices: Sequence[str] | None = None) -> GenerationState:
+    def open_generation(
+        self,
+        table: TableId,
+        generation: str,
+        slices: Sequence[str] | None = None,
+        ceiling: Position | None = None,
+    ) -> GenerationState:
         """Open a reading over the stored plan, or take up the open one of that name.
 
         From its commit on, every delete of a key of the table leaves a tombstone. ``slices`` None
-        means all of the plan, which makes it whole. Slices are named ``slice-00``, ``slice-01``, ...
+        means all of the plan, which makes it whole; an open generation takes on further slices. Slices
+        are named ``slice-00``, ``slice-01``, ... ``ceiling`` is kept as the one of its first opening.
+        """
+        ...
+
+    def abandon_idle_generations(self, schema: str, idle: timedelta) -> int:
+        """Close, without removing anything, generations in which nothing was committed for ``idle``; how many.
+
+        An ``error_log`` row says so. Those whose slice lease is held are left open.
         """
         ...
 

@@ -42,7 +42,9 @@ def materialization_metadata(destination: Destination, instance: dg.DagsterInsta
         "rows_deleted": dg.MetadataValue.int(its.rows_deleted),
         "rows_rejected": dg.MetadataValue.int(its.rows_rejected),
         "bytes": dg.MetadataValue.int(its.byte_count),
-        "lag_seconds": dg.MetadataValue.null() if its.lag_seconds is None else dg.MetadataValue.float(its.lag_seconds),
+        "lag_seconds": dg.MetadataValue.null()
+        if its.lag_seconds is None
+        else dg.MetadataValue.float(round(its.lag_seconds, 3)),
         "position": dg.MetadataValue.null() if its.position is None else dg.MetadataValue.json(its.position),
         "dagster/row_count": dg.MetadataValue.int(destination.row_estimate(its.table)),
         "preview": preview(destination.preview(its.table, ROWS)),

@@ -19,7 +19,7 @@ class Capabilities:
     ``timestamp_range``: microseconds since 1970 UTC, first and last storable.
     ``refused_text``: characters that no text can contain. ``case_sensitive``: names that differ
     in case only are different names. ``numeric_digits``: (before, after) the decimal point.
-    ``max_key_bytes``: of one key value as text.
+    ``max_key_bytes``: of one key value as text. ``max_row_bytes``: of one row, long values not counted whole.
     """
 
     transactional_ddl: bool = True
@@ -30,3 +30,4 @@ class Capabilities:
     refused_text: str = "\x00"
     numeric_digits: tuple[int, int] = (131_072, 16_383)
     max_key_bytes: int = 2_600
+    max_row_bytes: int | None = None

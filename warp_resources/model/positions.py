@@ -114,7 +114,8 @@ class GenerationState:
     """A reading of a whole table (or some of its slices) that may span processes and crashes.
 
     ``first_sequence``: the table's sequence when it opened; rows not above it when all slices
-    are done are stale, if ``is_whole``. ``slices`` are in plan order.
+    are done are stale, if ``is_whole``. ``slices`` are in plan order. ``ceiling``: the source's clock
+    when it opened, as a batch marker; no marker that comes of this reading may be later.
     """
 
     table: TableId
@@ -122,6 +123,7 @@ class GenerationState:
     first_sequence: int
     is_whole: bool
     slices: tuple[SliceState, ...]
+    ceiling: Position | None = None
 
     @property
     def is_read(self) -> bool:

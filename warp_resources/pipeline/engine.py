@@ -39,14 +39,21 @@ class Unit:
     def settings(self, table: str) -> TableSettings:
         return effective(self.config, self.schema, table)
 
+    def is_chosen(self, table: str) -> bool:
+        """Whether this run is to begin or resync a table; what a stream already covers goes on anyway."""
+        return not self.tables or table in self.tables
+
     @property
     def scope(self) -> SourceScope:
-        """The tables of the schema that this unit's mode covers."""
+        """The tables of the schema that this unit's mode covers.
+
+        A stream has one position for all its tables, so it cannot leave any of them behind.
+        """
         settings = schema_settings(self.config, self.schema)
         here = tuple(name for name in settings.tables if self.settings(name).mode == self.mode)
         elsewhere = tuple(glob.escape(name) for name in settings.tables if name not in here)
         include = settings.include if settings.mode == self.mode else tuple(map(glob.escape, here))
-        if self.tables:
+        if self.tables and self.mode != STREAM:
             include = tuple(map(glob.escape, self.tables))
         return SourceScope(self.schema, settings.database, include, settings.exclude + elsewhere)
 

@@ -24,6 +24,7 @@ from warp_resources.pipeline.snapshot import (
     engine_generations,
     first_load,
     ignore_chunk,
+    load_name,
     open_generation,
     read_generation,
 )
@@ -62,12 +63,13 @@ class StreamRun:
 
     def write(self, changes: Changes) -> None:
         """Commit one cut, admitting tables that it brings for the first time."""
-        self.admit(batch.table for batch in changes.tables)
-        if not changes.tables and not changes.events:
+        batches = [batch for batch in changes.tables if self._is_served(batch.table.name)]
+        self.admit(batch.table for batch in batches)
+        if not batches and not changes.events:
             self.moved = changes.position
             return
         commit = replace(self.fence, position=changes.position)
-        receipt = self.engine.writer.write(changes.tables, commit, _event_errors(changes))
+        receipt = self.engine.writer.write(batches, commit, _event_errors(changes))
         self._committed(commit, receipt.stream_sequence)
 
     def save_position(self) -> None:
@@ -98,6 +100,9 @@ class StreamRun:
             self.pending.append(first_load(self.engine, table))
         else:
             self.engine.destination.mark_loaded(table)
+
+    def _is_served(self, name: str) -> bool:
+        return name in self.covered or self.engine.unit.is_chosen(name)
 
     def _committed(self, commit: StreamCommit, sequence: int | None) -> None:
         if sequence is None:
@@ -187,10 +192,10 @@ def _cover(run: StreamRun) -> None:
         sequence = engine.destination.admit(run.fence, [], gone)
         run.fence = replace(run.fence, sequence=sequence)
         run.covered.difference_update(table.name for table in gone)
-    run.admit(engine.table(name) for name in sorted(found))
+    run.admit(engine.table(name) for name in sorted(found) if engine.unit.is_chosen(name))
     for name, state in sorted(states.items()):
         # A crash between admission and the opening of the generation leaves a table without either.
-        if name in run.covered and not state.is_loaded:
+        if name in run.covered and not state.is_loaded and engine.unit.is_chosen(name):
             run.load(state.table)
 
 
@@ -200,8 +205,12 @@ def _in_scope(run: StreamRun, name: str, found: set[str]) -> bool:
 
 
 def _resync_all(run: StreamRun) -> None:
-    for name in sorted(run.covered):
-        open_generation(run.engine, run.engine.table(name), f"resync-{run.engine.run_id}")
+    engine = run.engine
+    # A first load that has not begun reads everything already.
+    fresh = {state.table.name for state in run.pending if state.generation == load_name(engine)}
+    for name in sorted(run.covered - fresh):
+        if engine.unit.is_chosen(name):
+            open_generation(engine, engine.table(name), f"resync-{engine.run_id}")
 
 
 def _take_up_open_generations(run: StreamRun) -> None:

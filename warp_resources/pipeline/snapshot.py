@@ -64,7 +64,12 @@ def first_load(engine: Engine, table: TableId) -> GenerationState:
     for generation in engine_generations(engine):
         if generation.table == table and generation.is_whole:
             return generation
-    return open_generation(engine, table, f"load-{engine.run_id}")
+    return open_generation(engine, table, load_name(engine))
+
+
+def load_name(engine: Engine) -> str:
+    """The generation of the first loads that this run opens."""
+    return f"load-{engine.run_id}"
 
 
 def engine_generations(engine: Engine) -> list[GenerationState]:
