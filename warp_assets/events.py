@@ -19,9 +19,12 @@ MOST_EVENTS = 1_000
 
 
 def log_materializations(
-    context: dg.OpExecutionContext, destination: Destination, done: Happening, partitions: Sequence[str]
+    context: dg.OpExecutionContext, destination: Destination, done: Happening, partitions: Sequence[str | None]
 ) -> None:
-    """One event per partition, the last of which has the metadata; none touched is an observation."""
+    """One event per partition, the last of which has the metadata; none touched is an observation.
+
+    The partition None is that of changes which may be anywhere in the table.
+    """
     key = keys.asset_key(done.table)
     metadata = materialization_metadata(destination, context.instance, done)
     if not partitions:

@@ -25,6 +25,8 @@ from warp_resources.pipeline.batch import sync_table
 from warp_resources.pipeline.engine import BATCH, STREAM, Unit, units
 from warp_resources.pipeline.marker import time_of
 
+SCHEDULE_TAG = "dagster/schedule_name"
+
 Touched = Callable[[TableSettings, Happening], Sequence[str]]
 """The partitions of a table that what was done to it touched."""
 
@@ -41,8 +43,13 @@ class Tick:
     def sync(self) -> list[Outcome]:
         """Batch tables from their markers on, the stream up to the source's end; what failed."""
         failed: list[Outcome] = []
+        # A schedule is for batch tables: it must not stream for a schema whose sensor was switched off.
+        is_scheduled = SCHEDULE_TAG in self.context.run.tags
         for unit in units(self.config, self.schema):
-            failed += self._stream(unit) if unit.mode == STREAM else self._each(unit, sync_table, self._since_marker())
+            if unit.mode == BATCH:
+                failed += self._each(unit, sync_table, self._since_marker())
+            elif not is_scheduled and self._asked(unit) != []:
+                failed += self._stream(unit)
         return [outcome for outcome in failed if not self._is_done_elsewhere(outcome)]
 
     def window(self, since: datetime | None, until: datetime | None) -> list[Outcome]:
@@ -66,7 +73,9 @@ class Tick:
         self.context.instance.add_run_tags(self.context.run_id, task.tags)
 
         def touched(table: TableSettings, done: Happening) -> Sequence[str]:
-            return self._windows(table) if table.mode == BATCH else slices or slice_keys(table.partitions)
+            if table.mode == BATCH:
+                return self._windows(table)
+            return [name for name in slice_keys(table.partitions) if not slices or name in slices]
 
         return [
             outcome
@@ -88,6 +97,9 @@ class Tick:
         return failed
 
     def _stream(self, unit: Unit) -> list[Outcome]:
+        """Of a table that is loaded now, every slice was touched; of another no partition in particular."""
+        before = self.destination.table_states(self.schema)
+        loaded = {name for name, state in before.items() if state.is_loaded}
         try:
             bring_up_to_date(unit, self.destination, self.context.run_id)
         except WarpError as error:
@@ -96,7 +108,8 @@ class Tick:
         for name in self._asked(unit) or sorted(self.destination.table_states(self.schema)):
             done = done_by(self.destination, TableId(self.schema, name), self.context.run_id, Outcome(name))
             if not done.is_nothing:
-                log_materializations(self.context, self.destination, done, slice_keys(unit.settings(name).partitions))
+                slices = [None] if name in loaded else slice_keys(unit.settings(name).partitions)
+                log_materializations(self.context, self.destination, done, slices)
         return []
 
     def _asked(self, unit: Unit) -> list[str] | None:

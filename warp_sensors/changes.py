@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
@@ -25,6 +25,7 @@ from warp_sensors.reports import Reporter
 # The daemon looks at its sensors every 5 s, which is then the interval; 0 would mean 30.
 MINIMUM_SECONDS = 1
 WINDOWS_SECONDS = 60.0
+RECENT = timedelta(minutes=10)
 
 
 def changes_sensor(config: WarpConfig, schema: str, tables: Sequence[Table]) -> dg.SensorDefinition:
@@ -70,6 +71,8 @@ class _Watcher:
         source, destination, store = self._connections()
         memory = Memory.read(context.cursor)
         told = [self._drainer.keep(store)]
+        if self._drainer.is_failing:
+            told += self._cause(destination)
         self._keep_windows(context.instance, destination)
         reporter = Reporter(self._schema, self._tables, source, destination, context.instance)
         events = reporter.events(memory, time.time())
@@ -82,6 +85,12 @@ class _Watcher:
             destination = open_destination(self._config)
             self._opened = open_source(self._config), destination, destination.state_store()
         return self._opened
+
+    def _cause(self, destination: Destination) -> list[str]:
+        """Why the stream stopped, as its last run says."""
+        runs = destination.recent_runs(self._schema, RECENT)
+        causes = [run.error for run in runs if not run.table.name and run.error]
+        return [mask_secrets(causes[-1])] if causes else ["The log of the code server has the cause."]
 
     def _keep_windows(self, instance: dg.DagsterInstance, destination: Destination) -> None:
         if time.monotonic() - self._windows_at < WINDOWS_SECONDS:

@@ -41,6 +41,11 @@ class Drainer:
         self._failures = 0
         self._start_at = 0.0
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last one ended by an error, and none has been started since."""
+        return self._process is None and self._failures > 0
+
     def keep(self, store: StateStore) -> str:
         """See to it that the schema is streamed for a while longer; who does it, in a sentence."""
         if self._unit is None:
@@ -69,7 +74,7 @@ class Drainer:
             return f"Process {self._process.pid} is starting."
         seconds = self._start_at - time.monotonic()
         if seconds > 0:
-            return f"The drainer stopped, see error_log; it is started again in {seconds:.0f} s."
+            return f"The drainer stopped; it is started again in {seconds:.0f} s."
         # A session of its own: what stops the terminal or the code server does not stop the stream half-way.
         command = [sys.executable, "-m", "warp_sensors.drain", "--schema", self._schema]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)

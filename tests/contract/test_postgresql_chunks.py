@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
+from pydantic import SecretStr
 
 from tests.contract.postgresql_lab import CREATE, RUN, Lab, Reading, column, conformed, letter, opened, schema_of
 from warp_resources.connectors.postgresql import table_commit
+from warp_resources.connectors.postgresql.destination import PostgresDestination
+from warp_resources.connectors.postgresql.options import PostgresOptions
 from warp_resources.errors import FencedOut, OperatorError
+from warp_resources.model.batches import ConformedBatch
 from warp_resources.model.positions import ChunkCommit, KeyRange
 from warp_resources.model.tables import Kind
 
@@ -26,6 +33,14 @@ def rows(**values: str) -> dict[str, list[object]]:
 @pytest.fixture
 def lab(warehouse: str) -> Iterator[Lab]:
     yield from opened(warehouse)
+
+
+def wait_for_waiters(lab: Lab, count: int) -> None:
+    """Until so many connections wait for a lock in this database."""
+    waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+    deadline = time.monotonic() + 30
+    while lab.connection.execute(waiting.encode()).fetchall() != [(count,)]:
+        assert time.monotonic() < deadline, "nobody waits for the lock"
 
 
 @pytest.fixture
@@ -71,6 +86,35 @@ def test_a_chunk_never_revives_a_deleted_key(lab: Lab) -> None:
     assert lab.metadata("count(*) from @tombstones") == [(2,)]
     reading.finish()
     assert lab.metadata("count(*) from @tombstones") == [(0,)]
+
+
+@pytest.mark.parametrize("is_resumed", [False, True], ids=["first chunk", "later chunk"])
+def test_a_delete_that_commits_while_a_chunk_is_staged_for_a_copy_is_not_undone(
+    lab: Lab, warehouse: str, copies: list[bool], is_resumed: bool
+) -> None:
+    # SPEC: M5, X1
+    lab.write(conformed(USERS, changes=CREATE))
+    reading = Reading.open(lab, USERS)
+    if is_resumed:
+        reading.begin()
+        reading.chunk(conformed(USERS, rows(k1="chunk")), resume="1")
+    reading.begin()
+    reader = PostgresDestination(PostgresOptions(connection_string=SecretStr(warehouse)))
+    commit = ChunkCommit(TABLE, reading.name, "slice-00", reading.epoch, reading.basis, "9", False)
+    chunk = conformed(USERS, rows(k1="chunk", k2="chunk", k3="chunk"), letters=(letter(TABLE, "2", "name"),))
+    with ThreadPoolExecutor() as pool, psycopg.connect(warehouse) as blocker:
+        blocker.execute("select from cartridge_warp_metadata.sync_markers where table_name = 'users' for update")
+        deleting = pool.submit(lab.write, conformed(USERS, deletes=[2]))
+        wait_for_waiters(lab, 1)
+        copying = pool.submit(reader.write, ConformedBatch((chunk,), commit, RUN))
+        wait_for_waiters(lab, 2)
+        blocker.rollback()
+        deleting.result()
+        copying.result()
+    reader.close()
+    assert lab.rows(USERS) == [("1", "chunk"), ("3", "chunk")]
+    assert copies == [True] * is_resumed
+    assert lab.metadata("key_text, status from @dead_letters") == [("2", "superseded")]
 
 
 def test_stale_rows_go_when_the_generation_closes(lab: Lab) -> None:
@@ -241,6 +285,16 @@ def test_a_retried_chunk_changes_nothing(lab: Lab) -> None:
     before = lab.rows(USERS)
     assert reading.chunk(conformed(USERS, part), resume="2").rows_written == 0
     assert lab.rows(USERS) == before
+
+
+def test_letters_of_rows_that_a_failed_copy_leaves_out_are_superseded(lab: Lab, copies: list[bool]) -> None:
+    reading = Reading.open(lab, USERS)
+    reading.begin()
+    chunk = rows(k1="a", k2="b")
+    reading.chunk(conformed(USERS, chunk, changes=CREATE), resume="2")
+    reading.chunk(conformed(USERS, chunk, letters=(letter(TABLE, "2", "name"),)), resume="2")
+    assert copies == [True, False]
+    assert lab.metadata("status from @dead_letters") == [("superseded",)]
 
 
 def test_letters_of_outdated_rows_are_superseded_at_once(lab: Lab) -> None:

@@ -66,12 +66,11 @@ class Site:
             raise_on_error=False,
         )
 
-    def run_job(self, name: str, **config: Any) -> dg.ExecuteInProcessResult:
+    def run_job(self, name: str, tags: dict[str, str] | None = None, **config: Any) -> dg.ExecuteInProcessResult:
         """Run a job with the configuration of its op."""
         job = self.definitions().resolve_job_def(name)
-        return job.execute_in_process(
-            instance=self.instance, run_config={"ops": {f"{name}_tables": {"config": config}}}, raise_on_error=False
-        )
+        run_config = {"ops": {f"{name}_tables": {"config": config}}}
+        return job.execute_in_process(instance=self.instance, run_config=run_config, tags=tags, raise_on_error=False)
 
     def partitions(self, schema: str, table: str) -> list[str | None]:
         """The partitions of the materializations so far, oldest first."""

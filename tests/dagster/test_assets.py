@@ -175,6 +175,14 @@ def test_the_sync_job_streams_once_where_nobody_streams(shop: Site) -> None:
     assert shop.run_job("sync_shop").success
     assert shop.rows("shop", "users")[1]["n"] == "changed"
     assert shop.metadata("shop", "users")["rows_written"] == 1
+    assert shop.partitions("shop", "users") == [None]
+
+
+def test_the_schedule_does_not_stream_for_a_sensor_that_is_off(shop: Site) -> None:
+    # SPEC: D3
+    shop.server.put("shop", "users", {"_id": 1, "n": "changed"})
+    assert shop.run_job("sync_shop", tags={"dagster/schedule_name": "sync_shop_schedule"}).success
+    assert shop.rows("shop", "users")[1]["n"] == 1
 
 
 def test_a_failing_table_fails_alone(crm: Site) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Annotated
@@ -23,6 +22,7 @@ from warp_resources.model.tables import TableId
 from warp_resources.pipeline.options import open_destination, open_source
 from warp_resources.pipeline.runner import WarpRunner
 from warp_resources.pipeline.snapshot import ChunkReport
+from warp_resources.pipeline.stopping import stop_on_signals
 from warp_resources.telemetry.logs import configure_logging
 
 log = structlog.get_logger(__name__)
@@ -51,8 +51,7 @@ def run(
     estimates = _look(config, names, table or (), once=once)
     having = {found.schema for found in estimates} if table else set()
     runner = WarpRunner(config, [name for name in names if name in having] or names, table or ())
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: runner.stop())
+    stop_on_signals(runner.stop)
     if once:
         _run_once(config, runner, estimates, full_resync=full_resync)
         return

@@ -114,8 +114,10 @@ class Source(Protocol):
 
     def __init__(self, options: Any) -> None: ...
 
-    def check(self, scope: SourceScope, *, log: bool) -> None:
+    def check(self, scope: SourceScope, *, log: bool, known: bool = False) -> None:
         """Reach the server and prove what the mode needs (``log``: a change stream) and its grants.
+
+        ``known``: the schema has run before, so a database that is no longer there is no error.
 
         Raises:
             OperatorError: with the remedy (replica set, grant, nearest database name).

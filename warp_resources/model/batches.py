@@ -88,6 +88,7 @@ class TableEventKind(StrEnum):
 
     DROPPED = "dropped"
     RENAMED = "renamed"
+    REPLACED = "replaced"  # another table took this name, with all its rows: it must be read again
     TRUNCATED = "truncated"
     DATABASE_DROPPED = "database_dropped"
 

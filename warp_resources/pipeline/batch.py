@@ -62,17 +62,12 @@ def sync_window(
 def _load(engine: Engine, state: TableState, full_resync: bool, on_chunk: OnChunk) -> SyncReport:
     table = state.table
     report = SyncReport(table)
-    started = engine.source.now()
     generation = open_generation(engine, table, f"resync-{engine.run_id}") if full_resync else first_load(engine, table)
     for chunk in read_generation(engine, generation):
         report.rows_written += chunk.rows
         report.byte_count += chunk.byte_count
         on_chunk(chunk)
-    loaded = engine.destination.table_states(table.schema)[table.name]
-    marker = capped(loaded.position, started)
-    if marker != loaded.position:
-        engine.writer.write([], BatchCommit(table, loaded.epoch, marker))
-    report.position = marker
+    report.position = engine.destination.table_states(table.schema)[table.name].position
     return report
 
 
@@ -81,9 +76,8 @@ def _tick(engine: Engine, state: TableState) -> SyncReport:
     report = SyncReport(table, position=state.position)
     # No marker may pass the clock at the start: a row that changes during the read is found next time.
     started = engine.source.now()
-    since = _since(state.position, settings.lookback)
-    marked = MarkedRange(settings.marker_column, since, None, unmarked=True)
-    marker = state.position
+    marker = _usable(state.position, settings.marker_column)
+    marked = MarkedRange(settings.marker_column, _since(marker, settings.lookback), None, unmarked=True)
     batches = engine.source.read_marked(engine.scope, table.name, marked, engine.chunk_limits(table.name))
     for batch, is_last in _with_last(batches):
         engine.leases.demand(f"batch:{table}")
@@ -94,6 +88,11 @@ def _tick(engine: Engine, state: TableState) -> SyncReport:
             return report
     report.position = marker
     return report
+
+
+def _usable(marker: Position | None, column: str) -> Position | None:
+    """A marker of another column says nothing of this one: then everything is read again."""
+    return marker if marker is not None and marker["column"] == column else None
 
 
 def _since(marker: Position | None, lookback: timedelta) -> datetime | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -18,6 +18,8 @@ from warp_resources.pipeline.retry import BackoffPolicy
 from warp_resources.pipeline.writer import Writer
 
 STREAM, BATCH = "stream", "batch"
+ANY_TABLE = "\0"
+"""Stands for a table that the configuration does not name: what it gives holds for those that come later."""
 BASE_MEMORY_BYTES = 170 * 2**20
 """What an engine process weighs before it holds a row: the interpreter and its libraries."""
 EXPANSION = 24
@@ -88,18 +90,18 @@ class Engine:
     def table(self, name: str) -> TableId:
         return TableId(self.unit.schema, name)
 
-    def stream_limits(self, tables: list[str]) -> ReadLimits:
-        """A size that the user set is a hard bound (C3): the smallest of the tables' sizes."""
-        sizes = [
-            size
-            for name in tables
-            for size in (self.unit.settings(name).stream_batch_size, self.unit.settings(name).write_batch_size)
-            if size is not None
-        ]
-        return ReadLimits(min(sizes, default=None), self.unit.max_bytes)
+    def stream_limits(self, tables: Collection[str]) -> ReadLimits:
+        """A size that the user set is a hard bound (C3): the smallest of all tables that are named or covered."""
+        named = {*tables, *schema_settings(self.unit.config, self.unit.schema).tables, ANY_TABLE}
+        chosen = [self.unit.settings(name) for name in named]
+        return self._limits(size for its in chosen for size in (its.stream_batch_size, its.write_batch_size))
 
     def chunk_limits(self, table: str) -> ReadLimits:
-        return ReadLimits(self.unit.settings(table).full_load_batch_size, self.unit.max_bytes)
+        its = self.unit.settings(table)
+        return self._limits((its.full_load_batch_size, its.write_batch_size))
+
+    def _limits(self, sizes: Iterable[int | None]) -> ReadLimits:
+        return ReadLimits(min((size for size in sizes if size is not None), default=None), self.unit.max_bytes)
 
 
 def units(config: WarpConfig, schema: str, tables: tuple[str, ...] = ()) -> list[Unit]:
@@ -123,8 +125,8 @@ def open_engine(unit: Unit, stop: threading.Event, run_id: str | None = None) ->
     source, destination = open_source(unit.config), open_destination(unit.config)
     leases: LeaseKeeper | None = None
     try:
-        source.check(unit.scope, log=unit.mode == STREAM)
         destination.check()
+        source.check(unit.scope, log=unit.mode == STREAM, known=bool(destination.table_states(unit.schema)))
         destination.prepare()
         leases = LeaseKeeper(destination.state_store, label=str(unit))
         run_id = run_id or str(uuid.uuid4())

@@ -42,6 +42,11 @@ def capped(marker: Position | None, at: datetime) -> Position | None:
     return marker if time_of(marker) <= at else {**marker, "value": _text(at)}
 
 
+def marker_at(column: str, at: datetime) -> Position:
+    """The marker that stands at a time."""
+    return {"column": column, "value": _text(at)}
+
+
 def time_of(marker: Position) -> datetime:
     return datetime.fromisoformat(str(marker["value"]))
 

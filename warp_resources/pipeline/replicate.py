@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -11,7 +12,7 @@ from datetime import timedelta
 import structlog
 
 from warp_resources.errors import HistoryLost
-from warp_resources.model.batches import Changes, ErrorEntry
+from warp_resources.model.batches import Changes, ErrorEntry, TableEventKind
 from warp_resources.model.positions import GenerationState, Position, StreamCommit, StreamState
 from warp_resources.model.tables import TableId
 from warp_resources.pipeline.engine import Engine
@@ -30,6 +31,8 @@ from warp_resources.pipeline.snapshot import (
 )
 
 IDLE_WAIT = timedelta(milliseconds=200)
+ABANDONED_AFTER = timedelta(hours=24)
+"""A reading that nobody took further for this long keeps its tombstones no longer."""
 ONCE_POLL = timedelta(milliseconds=50)
 SAVE_IDLE_POSITION_EVERY_SECONDS = 5.0
 HELPER_ROWS = 100_000
@@ -71,6 +74,9 @@ class StreamRun:
         commit = replace(self.fence, position=changes.position)
         receipt = self.engine.writer.write(batches, commit, _event_errors(changes))
         self._committed(commit, receipt.stream_sequence)
+        for event in changes.events:
+            if event.kind is TableEventKind.REPLACED and self._is_served(event.table.name):
+                self._read_again(event.table)
 
     def save_position(self) -> None:
         """Make a position durable that moved without changes, or a quiet table loses its place."""
@@ -100,6 +106,13 @@ class StreamRun:
             self.pending.append(first_load(self.engine, table))
         else:
             self.engine.destination.mark_loaded(table)
+
+    def _read_again(self, table: TableId) -> None:
+        """The rows that came with a replaced table are in no event."""
+        if table.name in self.covered:
+            self.pending.append(open_generation(self.engine, table, f"resync-{uuid.uuid4()}"))
+        else:
+            self.admit([table])
 
     def _is_served(self, name: str) -> bool:
         return name in self.covered or self.engine.unit.is_chosen(name)
@@ -137,10 +150,11 @@ def _stream(run: StreamRun, lease: str, request: Request) -> None:
     if request.full_resync:
         _resync_all(run)
         request.full_resync = False
+    engine.destination.abandon_idle_generations(engine.unit.schema, ABANDONED_AFTER)
     _take_up_open_generations(run)
     stream = engine.source.stream(engine.scope, run.fence.position)
     poll = ONCE_POLL if request.once else POLL
-    reader = StreamReader(stream, engine.stream_limits(sorted(run.covered)), poll)
+    reader = StreamReader(stream, engine.stream_limits(run.covered), poll)
     try:
         with _helper(run):
             _drain(run, reader, lease, request)
@@ -159,11 +173,15 @@ def _start_again(run: StreamRun, lost: HistoryLost) -> None:
         ErrorEntry(table, "history_lost", lost.message, "the table is read again, all slices", severity="error")
         for table in tables
     ]
-    state = engine.destination.start_stream(engine.unit.schema, engine.source.log_end(engine.scope), tables)
-    engine.destination.record_errors(entries, engine.run_id)
+    state = engine.destination.start_stream(
+        engine.unit.schema,
+        engine.source.log_end(engine.scope),
+        tables,
+        generation=f"history-{uuid.uuid4()}",
+        errors=entries,
+        run_id=engine.run_id,
+    )
     log.error("history lost: tables are read again", tables=[str(t) for t in tables], epoch=state.epoch)
-    for table in tables:
-        open_generation(engine, table, f"history-{state.epoch}")
 
 
 def _take_over(engine: Engine) -> StreamRun:

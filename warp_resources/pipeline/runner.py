@@ -19,12 +19,12 @@ from warp_resources.pipeline.options import open_destination
 from warp_resources.pipeline.payload import Work, start_child
 from warp_resources.pipeline.replicate import Request
 from warp_resources.pipeline.snapshot import OnChunk, ignore_chunk
-from warp_resources.pipeline.unit_process import serve
+from warp_resources.pipeline.unit_process import STEADY_SECONDS, STOPPED_FOR_GOOD, serve
 
 CHILD = "warp_resources.pipeline.unit_process"
 WATCH_SECONDS = 0.2
 STOP_SECONDS = 9.0
-RESTART_SECONDS = 1.0
+FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 0.5, 60.0
 
 log = structlog.get_logger(__name__)
 
@@ -107,28 +107,32 @@ class WarpRunner:
 
 
 class _Child:
-    """A unit's process, started again where it dies without saying why."""
+    """A unit's process, started again where it ends without an operator's part in it."""
 
     def __init__(self, unit: Unit, full_resync: bool) -> None:
         self.unit = unit
         self._work = Work(unit, str(uuid.uuid4()), full_resync)
         self._process = start_child(CHILD, self._work)
+        self._started_at = time.monotonic()
+        self._delay = FIRST_DELAY_SECONDS
         self._restart_at: float | None = None
         self.has_failed = False
-        self.is_done = False
 
     def watch(self) -> None:
         code = self._process.poll()
-        if code is None or self.is_done or self.has_failed:
+        if code is None or self.has_failed:
             return
-        if code in (0, 1):
-            self.is_done, self.has_failed = code == 0, code == 1
+        if code == STOPPED_FOR_GOOD:
+            self.has_failed = True
         elif self._restart_at is None:
-            log.error("engine process died, starting it again", unit=str(self.unit), code=code)
-            self._restart_at = time.monotonic() + RESTART_SECONDS
+            lived = time.monotonic() - self._started_at
+            self._delay = FIRST_DELAY_SECONDS if lived > STEADY_SECONDS else min(LONGEST_DELAY_SECONDS, self._delay * 2)
+            log.error("engine process ended, starting it again", unit=str(self.unit), code=code, seconds=self._delay)
+            self._restart_at = time.monotonic() + self._delay
         elif time.monotonic() >= self._restart_at:
             self._restart_at = None
-            self._process = start_child(CHILD, Work(self.unit, self._work.run_id))
+            self._started_at = time.monotonic()
+            self._process = start_child(CHILD, self._work)
 
     def stop(self) -> None:
         if self._process.poll() is None:
@@ -146,9 +150,9 @@ class _Child:
 
 
 def _supervise(children: list[_Child], stop: threading.Event) -> list[str]:
-    """Watch until all have ended or a stop is asked for; the units that failed."""
+    """Watch until all have failed or a stop is asked for; the units that failed."""
     try:
-        while not stop.wait(WATCH_SECONDS) and not all(child.is_done or child.has_failed for child in children):
+        while not stop.wait(WATCH_SECONDS) and not all(child.has_failed for child in children):
             for child in children:
                 child.watch()
     finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -11,7 +11,7 @@ from warp_resources.errors import GenerationClosed, LeaseHeld
 from warp_resources.model.positions import ChunkCommit, GenerationState, Position, SliceState
 from warp_resources.model.tables import TableId
 from warp_resources.pipeline.engine import BATCH, Engine
-from warp_resources.pipeline.marker import highest, later
+from warp_resources.pipeline.marker import capped, highest, later, marker_at, time_of
 
 ENGINE_PREFIXES = ("load-", "history-", "resync-")
 """Generations that an engine may finish for another; one that a backfill began has another name."""
@@ -41,11 +41,15 @@ def ignore_chunk(chunk: ChunkReport) -> None:
 
 
 def open_generation(
-    engine: Engine, table: TableId, generation: str, slices: tuple[str, ...] | None = None
+    engine: Engine, table: TableId, generation: str, slices: Sequence[str] | None = None
 ) -> GenerationState:
     """Open a reading of a table over its stored plan, making the plan at first use."""
     planned_slices(engine, table)
-    opened = engine.destination.open_generation(table, generation, slices)
+    ceiling = None
+    if engine.unit.mode == BATCH:
+        # Whatever changes after this moment is for the ticks that follow, however long the reading takes.
+        ceiling = marker_at(engine.unit.settings(table.name).marker_column, engine.source.now())
+    opened = engine.destination.open_generation(table, generation, slices, ceiling)
     log.info("snapshot opened", table=str(table), generation=generation, slices=len(opened.slices))
     return opened
 
@@ -135,6 +139,7 @@ def _read_chunk(
     )
     if engine.unit.mode == BATCH:
         high = later(high, highest(chunk.batch, engine.unit.settings(table.name).marker_column))
+        high = capped(high, time_of(generation.ceiling)) if generation.ceiling else high
     commit = ChunkCommit(
         table=table,
         generation=generation.generation,

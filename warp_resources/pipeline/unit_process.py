@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
 import time
@@ -23,11 +22,15 @@ from warp_resources.pipeline.payload import receive_work
 from warp_resources.pipeline.replicate import Request, replicate
 from warp_resources.pipeline.retry import Backoff
 from warp_resources.pipeline.snapshot import OnChunk, ignore_chunk
+from warp_resources.pipeline.stopping import stop_on_signals
 
 STAND_BY_SECONDS = 1.0
 ONCE_WAITS_SECONDS = 15.0
 STEADY_SECONDS = 60.0
 """A session that lasted this long ends the incident before it."""
+
+STOPPED_FOR_GOOD = 64
+"""Exit code of a child that an operator has to see to; any other is an accident, and it is started again."""
 
 log = structlog.get_logger(__name__)
 
@@ -100,15 +103,31 @@ def _batch(engine: Engine, request: Request) -> None:
 
 
 def sync_all(engine: Engine, *, full_resync: bool = False, on_chunk: OnChunk = ignore_chunk) -> list[WarpError]:
-    """A tick of every batch table of the unit; a failing table does not stop the others (M3)."""
+    """A tick of every batch table of the unit; a failing table does not stop the others (M3).
+
+    Returns:
+        The failures that need an operator.
+
+    Raises:
+        TransientError: the first one, after all tables had their turn.
+    """
     failures: list[WarpError] = []
+    interrupted: list[TransientError] = []
     for table in engine.source.tables(engine.scope):
         if engine.stop.is_set():
             break
         try:
             report = sync_table(engine, table.name, full_resync=full_resync, on_chunk=on_chunk)
-        except TransientError:
-            raise
+        except LeaseHeld as held:
+            log.info("batch table is synchronised elsewhere", table=table.name, holder=held.facts.get("holder"))
+            continue
+        except FencedOut as fenced:
+            log.warning("batch table was taken over", table=table.name, reason=str(fenced))
+            continue
+        except TransientError as error:
+            # One table's locks are no reason to starve those that come after it.
+            interrupted.append(error)
+            continue
         except OperatorError as error:
             report_failure(engine, engine.table(table.name), "batch", error)
             failures.append(error)
@@ -116,6 +135,8 @@ def sync_all(engine: Engine, *, full_resync: bool = False, on_chunk: OnChunk = i
         log.info(
             "batch table synchronised", table=str(report.table), rows=report.rows_written, position=report.position
         )
+    if interrupted:
+        raise interrupted[0]
     return failures
 
 
@@ -143,15 +164,14 @@ def main() -> int:
     from warp_resources.telemetry.logs import configure_logging
 
     stop = threading.Event()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    stop_on_signals(stop.set, ignore_interrupt=True)
     work = receive_work(stop)
     configure_logging(work.unit.config.logging)
     try:
         serve(work.unit, Request(once=False, full_resync=work.full_resync), stop, work.run_id)
     except WarpError as error:
         log.error("stopped", unit=str(work.unit), error=str(error))
-        return 1
+        return STOPPED_FOR_GOOD
     return 0
 
 

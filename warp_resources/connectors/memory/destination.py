@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from warp_resources.connectors.memory import generations, reports, statistics
 from warp_resources.connectors.memory.rows import plain_rows
 from warp_resources.connectors.memory.state import MemoryStateStore
-from warp_resources.connectors.memory.store import Contents, MemoryStore, Run, now
+from warp_resources.connectors.memory.store import BATCH, STREAM, Contents, MemoryStore, Run, now
 from warp_resources.connectors.memory.write import demand_fence, write
 from warp_resources.errors import GenerationClosed, OperatorError
 from warp_resources.model.batches import ConformedBatch, ErrorEntry, WriteReceipt
@@ -84,15 +84,27 @@ class MemoryDestination:
         tables = self.store.contents.tables.items()
         return {table.name: stored.state for table, stored in tables if table.schema == schema}
 
-    def start_stream(self, schema: str, position: Position, lost: Sequence[TableId] = ()) -> StreamState:
+    def start_stream(
+        self,
+        schema: str,
+        position: Position,
+        lost: Sequence[TableId] = (),
+        *,
+        generation: str = "",
+        errors: Sequence[ErrorEntry] = (),
+        run_id: str = "",
+    ) -> StreamState:
         with self.store.transaction() as draft:
             known = draft.streams.get(schema)
             sequence, epoch = (known.sequence + 1, known.epoch + 1) if known else (1, 1)
             draft.streams[schema] = StreamState(position, sequence, epoch, now())
             for table in lost:
-                stored = draft.table(table)
-                stored.state = replace(stored.state, covered_from=position, is_loaded=False, updated_at=now())
                 generations.abandon_all(draft, table, "the stream starts anew")
+                _cover(draft, table, position)
+                if generation:
+                    generations.open_whole(draft, table, generation)
+            for entry in errors:
+                draft.log_error(entry, run_id)
             return draft.streams[schema]
 
     def seize_stream(self, schema: str) -> StreamState:
@@ -107,6 +119,9 @@ class MemoryDestination:
         with self.store.transaction() as draft:
             demand_fence(draft, commit)
             for table in tables:
+                if draft.table(table).state.mode == BATCH:
+                    generations.abandon_all(draft, table, "the table became a stream's")
+                generations.abandon_begun(draft, table, "it began before the stream covered the table")
                 _cover(draft, table, commit.position)
             for table in dismissed:
                 _cover(draft, table, None)
@@ -118,7 +133,10 @@ class MemoryDestination:
     def seize_table(self, table: TableId, mode: str) -> TableState:
         with self.store.transaction() as draft:
             stored = draft.table(table, mode)
-            stored.state = replace(stored.state, mode=mode, epoch=stored.state.epoch + 1, updated_at=now())
+            if stored.state.mode != mode:
+                generations.abandon_all(draft, table, f"the table is of mode {mode} now")
+                stored.state = replace(stored.state, mode=mode, is_loaded=False, covered_from=None, position=None)
+            stored.state = replace(stored.state, epoch=stored.state.epoch + 1, updated_at=now())
             return stored.state
 
     def mark_loaded(self, table: TableId) -> None:
@@ -137,9 +155,19 @@ class MemoryDestination:
                 stored.plan = list(ranges)
             return list(stored.plan)
 
-    def open_generation(self, table: TableId, generation: str, slices: Sequence[str] | None = None) -> GenerationState:
+    def open_generation(
+        self,
+        table: TableId,
+        generation: str,
+        slices: Sequence[str] | None = None,
+        ceiling: Position | None = None,
+    ) -> GenerationState:
         with self.store.transaction() as draft:
-            return generations.open_generation(draft, table, generation, slices)
+            return generations.open_generation(draft, table, generation, slices, ceiling)
+
+    def abandon_idle_generations(self, schema: str, idle: timedelta) -> int:
+        with self.store.transaction() as draft:
+            return generations.abandon_idle(draft, schema, idle, self.store.live_leases())
 
     def generations(self, schema: str) -> list[GenerationState]:
         return [opened for (table, _), opened in self.store.contents.generations.items() if table.schema == schema]
@@ -224,4 +252,6 @@ class MemoryDestination:
 
 def _cover(draft: Contents, table: TableId, position: Position | None) -> None:
     stored = draft.table(table)
-    stored.state = replace(stored.state, covered_from=position, is_loaded=False, updated_at=now())
+    stored.state = replace(
+        stored.state, mode=STREAM, covered_from=position, is_loaded=False, position=None, updated_at=now()
+    )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 from warp_resources.connectors.memory.store import PENDING, Contents, Deletion, StoredTable, now
 from warp_resources.errors import OperatorError
@@ -14,7 +15,11 @@ from warp_resources.model.tables import TableId
 
 
 def open_generation(
-    contents: Contents, table_id: TableId, generation: str, names: Sequence[str] | None
+    contents: Contents,
+    table_id: TableId,
+    generation: str,
+    names: Sequence[str] | None,
+    ceiling: Position | None = None,
 ) -> GenerationState:
     """Open a reading over the plan, or take up the open one, with the named slices added to it."""
     table = contents.table(table_id)
@@ -37,9 +42,18 @@ def open_generation(
         if name in wanted or name in reached
     )
     first = known.first_sequence if known else table.state.sequence
-    opened = GenerationState(table_id, generation, first, len(slices) == len(ranges), slices)
+    ceiling = known.ceiling if known else ceiling
+    opened = GenerationState(table_id, generation, first, len(slices) == len(ranges), slices, ceiling)
     contents.generations[table_id, generation] = opened
+    contents.read_at[table_id, generation] = now()
     return opened
+
+
+def open_whole(contents: Contents, table_id: TableId, generation: str) -> None:
+    """Open a reading of all keys; a table that nobody has planned yet is one slice."""
+    table = contents.table(table_id)
+    table.plan = table.plan or [KeyRange()]
+    open_generation(contents, table_id, generation, None)
 
 
 def slice_name(number: int) -> str:
@@ -88,6 +102,28 @@ def abandon_all(contents: Contents, table_id: TableId, reason: str) -> None:
         abandon(contents, table_id, opened.generation, reason)
 
 
+def abandon_begun(contents: Contents, table_id: TableId, reason: str) -> None:
+    """End the open readings of a table of which a chunk was written."""
+    for opened in contents.open_generations(table_id):
+        if any(part.is_done or part.resume is not None for part in opened.slices):
+            abandon(contents, table_id, opened.generation, reason)
+
+
+def abandon_idle(contents: Contents, schema: str, idle: timedelta, leases: Collection[str]) -> int:
+    """End the readings that nobody has gone on with for a time; how many."""
+    latest = now() - idle
+    meant = [
+        opened
+        for key, opened in contents.generations.items()
+        if opened.table.schema == schema
+        and contents.read_at[key] < latest
+        and not any(f"slice:{opened.table}:{part.name}" in leases for part in opened.slices)
+    ]
+    for opened in meant:
+        abandon(contents, opened.table, opened.generation, f"nothing of it was read for {idle}")
+    return len(meant)
+
+
 def _stale(contents: Contents, table: StoredTable, opened: GenerationState) -> list[str]:
     seen = {
         kept.letter.key_text
@@ -107,5 +143,6 @@ def _highest(positions: list[Position]) -> Position | None:
 
 def _end(contents: Contents, table_id: TableId, generation: str) -> None:
     del contents.generations[table_id, generation]
+    del contents.read_at[table_id, generation]
     if not contents.open_generations(table_id):
         contents.table(table_id).tombstones.clear()

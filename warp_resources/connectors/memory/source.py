@@ -38,8 +38,8 @@ class MemorySource:
     def __init__(self, options: MemorySourceOptions) -> None:
         self.server = MemoryServer.named(options.server)
 
-    def check(self, scope: SourceScope, *, log: bool) -> None:
-        if scope.database not in self.server.databases():
+    def check(self, scope: SourceScope, *, log: bool, known: bool = False) -> None:
+        if not known and scope.database not in self.server.databases():
             raise OperatorError(
                 "The server has no such database",
                 remedy=f"Choose of: {', '.join(self.server.databases()) or 'none yet'}",

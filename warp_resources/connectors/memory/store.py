@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from warp_resources.model.positions import GenerationState, Holder, KeyRange, Po
 from warp_resources.model.tables import SchemaChange, TableId, TableSchema
 
 PENDING, SUPERSEDED = "pending", "superseded"
+STREAM, BATCH = "stream", "batch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +119,15 @@ class StoredTable:
 
 @dataclass(slots=True)
 class Contents:
-    """Everything in a store at one commit. A draft is changed by its transaction only."""
+    """Everything in a store at one commit. A draft is changed by its transaction only.
+
+    ``read_at`` says when an open generation was opened or last written to.
+    """
 
     tables: dict[TableId, StoredTable] = field(default_factory=dict)
     streams: dict[str, StreamState] = field(default_factory=dict)
     generations: dict[tuple[TableId, str], GenerationState] = field(default_factory=dict)
+    read_at: dict[tuple[TableId, str], datetime] = field(default_factory=dict)
     letters: list[StoredLetter] = field(default_factory=list)
     deletions: list[Deletion] = field(default_factory=list)
     errors: list[LoggedError] = field(default_factory=list)
@@ -133,13 +139,14 @@ class Contents:
             dict(self.tables),
             dict(self.streams),
             dict(self.generations),
+            dict(self.read_at),
             list(self.letters),
             list(self.deletions),
             list(self.errors),
             dict(self.runs),
         )
 
-    def table(self, table: TableId, mode: str = "stream") -> StoredTable:
+    def table(self, table: TableId, mode: str = STREAM) -> StoredTable:
         """A table to change: a copy made at first touch, or a new one."""
         if table not in self._own:
             known = self.tables.get(table)
@@ -206,6 +213,11 @@ class MemoryStore:
         """Guards the leases and mandates."""
         with self._lock:
             yield
+
+    def live_leases(self) -> set[str]:
+        """The names of the leases that have not expired."""
+        with self._lock:
+            return {name for name, held in self.leases.items() if held.expires > time.monotonic()}
 
 
 def now() -> datetime:

@@ -185,6 +185,7 @@ def _move_slice(contents: Contents, commit: ChunkCommit) -> None:
 
     slices = tuple(moved(part) for part in generation.slices)
     contents.generations[commit.table, commit.generation] = replace(generation, slices=slices)
+    contents.read_at[commit.table, commit.generation] = now()
 
 
 def _mode(commit: Commit) -> str:

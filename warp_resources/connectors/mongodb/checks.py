@@ -18,14 +18,15 @@ from warp_resources.errors import OperatorError
 _ROUTER = "isdbgrid"
 
 
-def check(client: Client, scope: SourceScope, address: str, *, log: bool) -> None:
+def check(client: Client, scope: SourceScope, address: str, *, log: bool, known: bool = False) -> None:
     """Reach the server, the database and, for ``log``, its change stream."""
     hello = client.admin.command("hello")
     if log and "setName" not in hello and hello.get("msg") != _ROUTER:
         raise needs_replica_set(address)
     try:
         names = collection_names(client, scope)
-        _check_database(client, scope, address)
+        if not known:
+            _check_database(client, scope, address)
         if names:
             _read_one(client, scope, names[0])
         if log:

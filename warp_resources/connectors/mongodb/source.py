@@ -36,9 +36,9 @@ class MongoSource:
         self._longest_wait = timedelta(seconds=options.read_timeout / 2)
         self._address = self._connection.address
 
-    def check(self, scope: SourceScope, *, log: bool) -> None:
+    def check(self, scope: SourceScope, *, log: bool, known: bool = False) -> None:
         with translated(self._address):
-            checks.check(self._connection.client, scope, self._address, log=log)
+            checks.check(self._connection.client, scope, self._address, log=log, known=known)
 
     def tables(self, scope: SourceScope) -> list[SourceTable]:
         with translated(self._address):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 
 from psycopg import sql
 
 from warp_resources.connectors.postgresql.conversions import compound_key, temporary_functions
 from warp_resources.connectors.postgresql.generations import (
     end_generation,
+    idle_generations,
     open_generation,
     open_generations,
     release_slices,
@@ -64,24 +66,36 @@ def close_generation(session: Session, table: TableId, generation: str, run_id: 
     return removed
 
 
+def abandon_idle(connection: Connection, schema: str, idle: timedelta) -> int:
+    """End the generations that nobody has read on in for a time; how many."""
+    found = idle_generations(connection, schema, idle)
+    tables = sorted({table for table, _ in found})
+    return abandon(
+        connection,
+        tables,
+        lambda state: (state.table, state.generation) in found,
+        f"nothing of it was read for {idle}",
+    )
+
+
 def abandon(
     connection: Connection, tables: Sequence[TableId], is_meant: Callable[[GenerationState], bool], reason: str
-) -> None:
-    """End generations of the tables without removing anything, and say why in ``error_log``.
+) -> int:
+    """End generations of the tables without removing anything, and say why in ``error_log``; how many.
 
     Runs inside a transaction and locks as commits do: the slices' rows, then the tables'.
     """
     if not tables:
-        return
+        return 0
     names = {table.name for table in tables}
     found = open_generations(connection, tables[0].schema)
     meant = [state for state in found if state.table.name in names and is_meant(state)]
     for state in meant:
         release_slices(connection, state.table, state.generation)
     lock_tables(connection, [state.table for state in meant], STREAM)
-    for state in meant:
-        if end_generation(connection, state.table, state.generation, "abandoned"):
-            add_errors(connection, [_abandoned(state, reason)], None)
+    ended = [state for state in meant if end_generation(connection, state.table, state.generation, "abandoned")]
+    add_errors(connection, [_abandoned(state, reason) for state in ended], None)
+    return len(ended)
 
 
 def _abandoned(state: GenerationState, reason: str) -> ErrorEntry:

@@ -1,30 +1,48 @@
-"""Says from where a stream is complete for its tables, when it starts and when its list of tables changes."""
+"""Says which writer a table belongs to: its schema's stream, from a position on, or a batch writer."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from warp_resources.connectors.postgresql import markers
 from warp_resources.connectors.postgresql.closing import abandon
-from warp_resources.connectors.postgresql.markers import STREAM, lock_tables, move_stream, set_coverage
-from warp_resources.connectors.postgresql.markers import start_stream as move_start
+from warp_resources.connectors.postgresql.letters import add_errors
+from warp_resources.connectors.postgresql.markers import BATCH, STREAM, lock_tables, move_stream, set_coverage
+from warp_resources.connectors.postgresql.opening import open_whole_reading
 from warp_resources.connectors.postgresql.session import Connection
-from warp_resources.model.positions import GenerationState, Position, StreamCommit, StreamState
+from warp_resources.model.batches import ErrorEntry
+from warp_resources.model.positions import GenerationState, Position, StreamCommit, StreamState, TableState
 from warp_resources.model.tables import TableId
 
 
-def start_stream(connection: Connection, schema: str, position: Position, lost: Sequence[TableId]) -> StreamState:
-    """Put the stream at a new start; the lost tables are covered from there and have to be read again."""
-    state = move_start(connection, schema, position)
+def start_stream(
+    connection: Connection,
+    schema: str,
+    position: Position,
+    lost: Sequence[TableId],
+    generation: str,
+    errors: Sequence[ErrorEntry],
+    run_id: str,
+) -> StreamState:
+    """Put the stream at a new start; the lost tables are covered from there and are being read again."""
+    state = markers.start_stream(connection, schema, position)
     abandon(connection, lost, _any, "the stream had to start anew, so that every slice must be read again")
     lock_tables(connection, lost, STREAM)
     for table in lost:
         set_coverage(connection, table, position)
+        if generation:
+            open_whole_reading(connection, table, generation)
+    add_errors(connection, errors, run_id)
     return state
 
 
 def admit(connection: Connection, commit: StreamCommit, tables: Sequence[TableId], dismissed: Sequence[TableId]) -> int:
     """Cover tables from the committed position on, under the stream's fence; its new sequence."""
     sequence = move_stream(connection, commit)
+    states = markers.table_states(connection, commit.schema)
+    batched = [table for table in tables if _mode(states, table) == BATCH]
+    # What a batch writer opened goes by its marker; a change that the stream has to see would be missed.
+    abandon(connection, batched, _any, "the table became a stream's")
     # What was read before the stream covered the table may have missed changes since.
     abandon(connection, tables, _is_begun, "it began before the stream covered the table")
     abandon(connection, dismissed, _any, "the table left the stream")
@@ -34,6 +52,19 @@ def admit(connection: Connection, commit: StreamCommit, tables: Sequence[TableId
     for table in dismissed:
         set_coverage(connection, table, None)
     return sequence
+
+
+def seize_table(connection: Connection, table: TableId, mode: str) -> TableState:
+    """Raise the epoch of a table's row; one that leaves its stream has to be read again."""
+    known = _mode(markers.table_states(connection, table.schema), table)
+    if known not in (None, mode):
+        abandon(connection, [table], _any, f"the table is of mode {mode} now")
+    return markers.seize_table(connection, table, mode)
+
+
+def _mode(states: dict[str, TableState], table: TableId) -> str | None:
+    state = states.get(table.name)
+    return None if state is None else state.mode
 
 
 def _any(state: GenerationState) -> bool:

@@ -16,6 +16,7 @@ from warp_resources.connectors.postgresql import (
     generations,
     letters,
     markers,
+    opening,
     plans,
     registry,
     reports,
@@ -81,9 +82,18 @@ class PostgresDestination:
         with self._session.connected() as connection:
             return markers.table_states(connection, schema) if is_prepared(connection) else {}
 
-    def start_stream(self, schema: str, position: Position, lost: Sequence[TableId] = ()) -> StreamState:
+    def start_stream(
+        self,
+        schema: str,
+        position: Position,
+        lost: Sequence[TableId] = (),
+        *,
+        generation: str = "",
+        errors: Sequence[ErrorEntry] = (),
+        run_id: str = "",
+    ) -> StreamState:
         with self._session.transaction() as connection:
-            return covering.start_stream(connection, schema, position, lost)
+            return covering.start_stream(connection, schema, position, lost, generation, errors, run_id)
 
     def seize_stream(self, schema: str) -> StreamState:
         with self._session.transaction() as connection:
@@ -95,7 +105,7 @@ class PostgresDestination:
 
     def seize_table(self, table: TableId, mode: str) -> TableState:
         with self._session.transaction() as connection:
-            return markers.seize_table(connection, table, mode)
+            return covering.seize_table(connection, table, mode)
 
     def mark_loaded(self, table: TableId) -> None:
         with self._session.transaction() as connection:
@@ -111,13 +121,19 @@ class PostgresDestination:
             markers.lock_tables(connection, [table], markers.STREAM)
             return plans.save_plan(connection, table, ranges)
 
-    def open_generation(self, table: TableId, generation: str, slices: Sequence[str] | None = None) -> GenerationState:
+    def open_generation(
+        self,
+        table: TableId,
+        generation: str,
+        slices: Sequence[str] | None = None,
+        ceiling: Position | None = None,
+    ) -> GenerationState:
         with self._session.transaction() as connection:
-            row = markers.lock_tables(connection, [table], markers.STREAM)[table]
-            is_empty = self._is_empty(connection, table)
-            return generations.begin_generation(
-                connection, table, generation, slices, sequence=row.state.sequence, is_straight=is_empty
-            )
+            return opening.open_reading(connection, table, generation, slices, ceiling)
+
+    def abandon_idle_generations(self, schema: str, idle: timedelta) -> int:
+        with self._session.transaction() as connection:
+            return closing.abandon_idle(connection, schema, idle)
 
     def generations(self, schema: str) -> list[GenerationState]:
         with self._session.connected() as connection:
@@ -200,12 +216,3 @@ class PostgresDestination:
         """The schema of a table that exists."""
         schema = registry.latest_schema(connection, table) if is_prepared(connection) else None
         return schema if schema is not None and registry.is_stored(connection, schema) else None
-
-    def _is_empty(self, connection: Connection, table: TableId) -> bool:
-        schema = registry.latest_schema(connection, table)
-        if schema is None or not registry.is_stored(connection, schema):
-            return True
-        found = connection.execute(
-            sql.SQL("select not exists (select from {})").format(table_identifier(schema))
-        ).fetchall()
-        return bool(found[0][0])

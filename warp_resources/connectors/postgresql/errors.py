@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import psycopg
@@ -38,6 +39,15 @@ _REMEDIES = {
     "57014": "Raise transaction_timeout if this repeats",
 }
 _CONTENT_CLASSES = {"22", "23"}
+# What a later attempt cannot get past. A server that starts, recovers or is full speaks of roles and databases too.
+_REFUSALS = {
+    "28P01": re.compile("authentication failed|no password supplied"),
+    "28000": re.compile(
+        r"no pg_hba\.conf entry|pg_hba\.conf rejects|role \".*\" (does not exist|is not permitted to log in)"
+        r"|permission denied for database"
+    ),
+    "3D000": re.compile(r"database \".*\" (does not exist|is not currently accepting connections)"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,23 +96,13 @@ def _without_code(error: psycopg.Error, endpoint: Endpoint) -> WarpError:
             remedy="Report it with the traceback (--debug)",
             **endpoint.facts(),
         )
-    causes = {
-        "authentication failed": "28P01",
-        "no password supplied": "28P01",
-        "no pg_hba.conf entry": "28000",
-        "role": "28000",
-        "database": "3D000",
-    }
-    if "FATAL" in words and not any(
-        phrase in words for phrase in ("starting up", "shutting down", "too many", "slots")
-    ):
-        for phrase, code in causes.items():
-            if phrase in words:
-                return OperatorError(
-                    f"PostgreSQL refuses the connection: {_last_line(words)}",
-                    remedy=_REMEDIES[code],
-                    **endpoint.facts(),
-                )
+    code = next((code for code, refusal in _REFUSALS.items() if refusal.search(words)), None)
+    if code is not None:
+        return OperatorError(
+            f"PostgreSQL refuses the connection: {_last_line(words)}",
+            remedy=_REMEDIES[code],
+            **endpoint.facts(),
+        )
     return TransientError(
         f"PostgreSQL does not answer at {endpoint.host}:{endpoint.port}: {_last_line(words)}",
         remedy="Check that the server runs and can be reached from here",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from itertools import groupby
 from typing import Any
 
@@ -18,7 +19,7 @@ _KEY = "schema_name = %(schema)s and table_name = %(table)s"
 _GENERATION = f"{_KEY} and generation = %(generation)s"
 _SLICE = f"{_GENERATION} and slice = %(slice)s"
 _OPEN = """
-select g.table_name, g.generation, g.first_sequence, g.is_whole, g.opened_at,
+select g.table_name, g.generation, g.first_sequence, g.is_whole, g.ceiling, g.opened_at,
     s.slice, s.lower_bound, s.upper_bound, s.resume, s.is_done, s.high
 from cartridge_warp_metadata.generations as g join cartridge_warp_metadata.slices as s
     on s.schema_name = g.schema_name and s.table_name = g.table_name and s.generation = g.generation
@@ -28,8 +29,8 @@ order by g.opened_at, g.table_name, g.generation, s.ordinal
 """
 _BEGIN = """
 insert into cartridge_warp_metadata.generations
-    (schema_name, table_name, generation, first_sequence, is_whole, is_straight)
-values (%(schema)s, %(table)s, %(generation)s, %(sequence)s, %(whole)s, %(straight)s)
+    (schema_name, table_name, generation, first_sequence, is_whole, is_straight, ceiling)
+values (%(schema)s, %(table)s, %(generation)s, %(sequence)s, false, %(straight)s, %(ceiling)s)
 """
 _ADD_SLICE = """
 insert into cartridge_warp_metadata.slices
@@ -75,6 +76,21 @@ delete from cartridge_warp_metadata.tombstones where {_KEY} and not exists (
     select from cartridge_warp_metadata.generations where {_KEY} and status = 'open'
 )
 """
+_IDLE = """
+select g.table_name, g.generation from cartridge_warp_metadata.generations as g
+where g.status = 'open' and g.schema_name = %(schema)s
+    and g.opened_at < clock_timestamp() - %(idle)s
+    and not exists (
+        select from cartridge_warp_metadata.slices as s
+        where s.schema_name = g.schema_name and s.table_name = g.table_name and s.generation = g.generation
+            and (s.updated_at >= clock_timestamp() - %(idle)s or exists (
+                select from cartridge_warp_metadata.leases as l
+                where l.name = 'slice:' || s.schema_name || '.' || s.table_name || ':' || s.slice
+                    and l.expires_at >= clock_timestamp()
+            ))
+    )
+order by g.table_name, g.generation
+"""
 
 
 def open_generations(connection: Connection, schema: str, table: str | None = None) -> list[GenerationState]:
@@ -82,6 +98,12 @@ def open_generations(connection: Connection, schema: str, table: str | None = No
     rows = connection.execute(_OPEN, {"schema": schema, "table": table}).fetchall()
     groups = groupby(rows, lambda row: (row.table_name, row.generation))
     return [_state(schema, list(group)) for _, group in groups]
+
+
+def idle_generations(connection: Connection, schema: str, idle: timedelta) -> set[tuple[TableId, str]]:
+    """The open generations in which nothing was committed for a time, and whose slices nobody is reading."""
+    rows = connection.execute(_IDLE, {"schema": schema, "idle": idle}).fetchall()
+    return {(TableId(schema, row.table_name), row.generation) for row in rows}
 
 
 def open_generation(connection: Connection, table: TableId, generation: str) -> GenerationState | None:
@@ -98,6 +120,7 @@ def begin_generation(
     *,
     sequence: int,
     is_straight: bool,
+    ceiling: Position | None,
 ) -> GenerationState:
     """Open a generation over the stored plan, or widen the open one of that name; under the table's lock."""
     plan = {slice_name(ordinal): part for ordinal, part in enumerate(table_plan(connection, table))}
@@ -114,7 +137,8 @@ def begin_generation(
     known = open_generation(connection, table, generation)
     if known is None:
         _forget(connection, key)
-        connection.execute(_BEGIN, key | {"sequence": sequence, "whole": False, "straight": is_straight})
+        its = {"sequence": sequence, "straight": is_straight, "ceiling": None if ceiling is None else Jsonb(ceiling)}
+        connection.execute(_BEGIN, key | its)
     for ordinal, (name, part) in enumerate(plan.items()):
         if name in wanted:
             bounds = {"slice": name, "ordinal": ordinal, "lower": part.lower, "upper": part.upper}
@@ -218,6 +242,7 @@ def _state(schema: str, rows: list[Any]) -> GenerationState:
             )
             for row in rows
         ),
+        ceiling=first.ceiling,
     )
 
 

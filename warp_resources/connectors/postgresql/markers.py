@@ -63,6 +63,21 @@ set sequence = %(sequence)s, marker_type = %(mode)s, schema_version = %(version)
     stream_sequence = %(stream_sequence)s, position = coalesce(%(position)s, position), updated_at = clock_timestamp()
 where {_OWN_ROW}
 """
+_SEIZE = f"""
+update cartridge_warp_metadata.sync_markers set epoch = epoch + 1, marker_type = %(mode)s,
+    updated_at = clock_timestamp()
+where {_OWN_ROW} returning {_TABLE_COLUMNS}
+"""
+_FORSAKE = f"""
+update cartridge_warp_metadata.sync_markers set is_loaded = false, covered_from = null, position = null
+where {_OWN_ROW}
+"""
+_COVER = f"""
+update cartridge_warp_metadata.sync_markers
+set covered_from = %(covered)s, is_loaded = false, position = null, marker_type = 'stream',
+    updated_at = clock_timestamp()
+where {_OWN_ROW}
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,29 +181,18 @@ def advance_table(
 
 
 def seize_table(connection: Connection, table: TableId, mode: str) -> TableState:
-    """Raise the epoch of a table's row; a table that leaves the stream is no longer covered by it."""
-    lock_tables(connection, [table], mode)
-    row = connection.execute(
-        f"update cartridge_warp_metadata.sync_markers set epoch = epoch + 1, marker_type = %(mode)s,"
-        f" covered_from = case when %(mode)s = 'stream' then covered_from end, updated_at = clock_timestamp()"
-        f" where {_OWN_ROW} returning {_TABLE_COLUMNS}",
-        {"schema": table.schema, "table": table.name, "mode": mode},
-    ).fetchone()
+    """Raise the epoch of a table's row; one of another mode until now has to be read again."""
+    known = lock_tables(connection, [table], mode)[table]
+    if known.state.mode != mode:
+        connection.execute(_FORSAKE, {"schema": table.schema, "table": table.name})
+    row = connection.execute(_SEIZE, {"schema": table.schema, "table": table.name, "mode": mode}).fetchone()
     return _locked(table.schema, row).state
 
 
 def set_coverage(connection: Connection, table: TableId, covered_from: Position | None) -> None:
     """Say from where the stream is complete for a table, if it is; the table has to be loaded again."""
-    connection.execute(
-        f"update cartridge_warp_metadata.sync_markers set covered_from = %(covered)s, is_loaded = false,"
-        f" marker_type = %(mode)s, updated_at = clock_timestamp() where {_OWN_ROW}",
-        {
-            "schema": table.schema,
-            "table": table.name,
-            "mode": STREAM,
-            "covered": None if covered_from is None else Jsonb(covered_from),
-        },
-    )
+    covered = None if covered_from is None else Jsonb(covered_from)
+    connection.execute(_COVER, {"schema": table.schema, "table": table.name, "covered": covered})
 
 
 def set_loaded(connection: Connection, table: TableId, position: Position | None = None) -> None:

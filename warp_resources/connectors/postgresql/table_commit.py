@@ -84,8 +84,10 @@ def write_part(
         )
     apply_changes(connection, table, run_id)
     basis = commit.basis if isinstance(commit, ChunkCommit) else locked.sequence
-    outdated = _outdated(connection, part, basis) if isinstance(commit, ChunkCommit) else set()
-    written = _write_rows(connection, part, locked, commit)
+    copied, staged = _copy_straight(connection, part, locked)
+    # Only now is all of it staged that is to be merged, and no delete can commit before this commit does.
+    outdated = _outdated(connection, table, staged, basis) if isinstance(commit, ChunkCommit) else set()
+    written = copied + _merge(connection, staged, locked, commit)
     deleted = _delete_rows(connection, part, locked, _position(commit))
     if locked.has_pending:
         supersede_letters(connection, name, _keys(table), until=basis)
@@ -104,34 +106,21 @@ def mode_of(commit: Commit) -> str:
     return STREAM if isinstance(commit, StreamCommit) else BATCH
 
 
-def _write_rows(connection: Connection, part: TablePart, locked: LockedTable, commit: Commit) -> int:
-    if not part.table.rows.num_rows:
-        return 0
-    copied = 0
-    staged = part.rows
-    if part.head is not None:
-        if locked.may_copy and copy_tail(connection, part.table, part.head, sequence=locked.sequence):
-            copied = part.table.rows.num_rows - part.head
-        else:
-            staged = part.restage(part.head)
-    if staged is None:
-        return copied
-    if isinstance(commit, ChunkCommit):
-        rule, basis = Rule.UNLESS_NEWER, commit.basis
-    else:
-        rule, basis = (Rule.IF_DIFFERENT if isinstance(commit, BatchCommit) else Rule.ALWAYS), 0
-    merged = connection.execute(merge_rows(staged.target, rule, sequence=locked.sequence, basis=basis)).rowcount
-    return copied + merged
+def _copy_straight(connection: Connection, part: TablePart, locked: LockedTable) -> tuple[int, Staged | None]:
+    """Copy what may be copied straight: how many rows, and the staged ones that are left to merge."""
+    if part.head is None or not part.table.rows.num_rows:
+        return 0, part.rows
+    if locked.may_copy and copy_tail(connection, part.table, part.head, sequence=locked.sequence):
+        return part.table.rows.num_rows - part.head, part.rows
+    return 0, part.restage(part.head)
 
 
-def _outdated(connection: Connection, part: TablePart, basis: int) -> set[str]:
+def _outdated(connection: Connection, table: ConformedTable, staged: Staged | None, basis: int) -> set[str]:
     """Take rows that were deleted since the chunk was read out of staging; the keys of all that are newer than it."""
-    table = part.table
     buried = newer_tombstones(connection, table.schema.table, basis)
-    if part.rows is None or not (buried or table.dead_letters):
+    if staged is None or not (buried or table.dead_letters):
         return set(buried)
     keys = table.row_keys()
-    staged = part.rows
     if buried:
         rows = pc.indices_nonzero(pc.is_in(keys, value_set=pa.array(buried, pa.string()))).to_pylist()
         connection.execute(unstage_rows(staged.target.staging, staged.extra, rows))
@@ -139,6 +128,17 @@ def _outdated(connection: Connection, part: TablePart, basis: int) -> set[str]:
         return set(buried)
     skipped = connection.execute(skipped_rows(staged.target, staged.extra, basis=basis)).fetchall()
     return {*buried, *(keys[row[0]].as_py() for row in skipped)}
+
+
+def _merge(connection: Connection, staged: Staged | None, locked: LockedTable, commit: Commit) -> int:
+    if staged is None:
+        return 0
+    if isinstance(commit, ChunkCommit):
+        rule, basis = Rule.UNLESS_NEWER, commit.basis
+    else:
+        rule, basis = (Rule.IF_DIFFERENT if isinstance(commit, BatchCommit) else Rule.ALWAYS), 0
+    merge = merge_rows(staged.target, rule, sequence=locked.sequence, basis=basis)
+    return connection.execute(merge).rowcount
 
 
 def _delete_rows(connection: Connection, part: TablePart, locked: LockedTable, position: Position | None) -> int:

@@ -1,0 +1,68 @@
+"""A stop is asked for while a server does not answer."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+from pymongo import MongoClient
+
+from tests.fixtures.servers import MongoDatabase
+from tests.pairs.load import churn, fill
+from tests.pairs.oracle import differences
+from tests.pairs.process import Command, eventually, stop
+from warp_resources.connectors.mongodb.embedded import EmbeddedMongod
+
+pytestmark = pytest.mark.servers
+
+
+def test_while_another_session_locks_the_table(tmp_path: Path, mongo_db: MongoDatabase, warehouse: str) -> None:
+    # SPEC: M6  FAULTS: 4
+    users = mongo_db.database["users"]
+    fill(users, 20)
+    command = Command(tmp_path, mongo_db.uri, warehouse, mongo_db.name)
+    process = command.start("run")
+    compared: Callable[[], list[str]] = lambda: differences(mongo_db.database, warehouse, mongo_db.name, "users")  # noqa: E731
+    try:
+        eventually(compared)
+        with psycopg.connect(warehouse) as other:
+            other.execute(sql.SQL("lock table {}").format(sql.Identifier(mongo_db.name, "users")))
+            churn(users, 20, seed=1)
+            eventually(lambda: _is_waiting(warehouse))
+            assert stop(process) == 0
+        command.once()
+        assert compared() == []
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_while_mongod_is_frozen(tmp_path: Path, warehouse: str) -> None:
+    # SPEC: M6  FAULTS: 22
+    with EmbeddedMongod() as server, MongoClient[dict[str, Any]](server.uri) as client:
+        fill(client["shop"]["users"], 20)
+        process = Command(tmp_path, server.uri, warehouse, "shop").start("run")
+        frozen = server.members[0].pid
+        assert frozen is not None
+        try:
+            eventually(lambda: differences(client["shop"], warehouse, "shop", "users"))
+            os.kill(frozen, signal.SIGSTOP)
+            assert stop(process) == 0
+        finally:
+            os.kill(frozen, signal.SIGCONT)
+            process.kill()
+            process.wait()
+
+
+def _is_waiting(warehouse: str) -> bool:
+    with psycopg.connect(warehouse) as connection:
+        found = connection.execute(
+            "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+        ).fetchone()
+    return bool(found and found[0])

@@ -1,0 +1,52 @@
+"""Opens generations under their table's lock, alone or where a stream has to start anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from psycopg import sql
+
+from warp_resources.connectors.postgresql.generations import begin_generation
+from warp_resources.connectors.postgresql.markers import STREAM, lock_tables
+from warp_resources.connectors.postgresql.merge import table_identifier
+from warp_resources.connectors.postgresql.plans import save_plan, table_plan
+from warp_resources.connectors.postgresql.registry import is_stored, latest_schema
+from warp_resources.connectors.postgresql.session import Connection
+from warp_resources.model.positions import GenerationState, KeyRange, Position
+from warp_resources.model.tables import TableId
+
+
+def open_reading(
+    connection: Connection,
+    table: TableId,
+    generation: str,
+    slices: Sequence[str] | None = None,
+    ceiling: Position | None = None,
+) -> GenerationState:
+    """Open a generation over the stored plan, or take up and widen the open one of that name."""
+    row = lock_tables(connection, [table], STREAM)[table]
+    return begin_generation(
+        connection,
+        table,
+        generation,
+        slices,
+        sequence=row.state.sequence,
+        is_straight=_is_empty(connection, table),
+        ceiling=ceiling,
+    )
+
+
+def open_whole_reading(connection: Connection, table: TableId, generation: str) -> None:
+    """Open a generation over all keys; a table that nobody has planned yet is one slice."""
+    lock_tables(connection, [table], STREAM)
+    if not table_plan(connection, table):
+        save_plan(connection, table, [KeyRange()])
+    open_reading(connection, table, generation)
+
+
+def _is_empty(connection: Connection, table: TableId) -> bool:
+    schema = latest_schema(connection, table)
+    if schema is None or not is_stored(connection, schema):
+        return True
+    found = connection.execute(sql.SQL("select not exists (select from {})").format(table_identifier(schema)))
+    return bool(found.fetchall()[0][0])
