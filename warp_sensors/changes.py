@@ -40,6 +40,10 @@ def changes_sensor(config: WarpConfig, schema: str, tables: Sequence[Table]) -> 
         evaluation_fn=tick,
         minimum_interval_seconds=MINIMUM_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
+        # It starts no runs: the selection is what puts it on the pages of its assets.
+        asset_selection=dg.AssetSelection.assets(*(keys.asset_key(table.settings.table) for table in tables))
+        if tables
+        else None,
         description=f"Keeps {schema} streaming while it is on; each tick says who streams, and reports what was done.",
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import threading
 import time
@@ -18,6 +17,7 @@ from warp_resources.errors import FencedOut, LeaseHeld, WarpError
 from warp_resources.pipeline.lease import LeaseKeeper
 from warp_resources.pipeline.options import open_destination
 from warp_resources.pipeline.replicate import Request
+from warp_resources.pipeline.stopping import stop_on_signals
 from warp_resources.pipeline.unit_process import serve
 from warp_resources.telemetry.logs import configure_logging
 from warp_sensors.mandate import MANDATE, drain_lease, drainer_label, stream_unit
@@ -107,8 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--schema", required=True, help="The schema to stream.")
     schema: str = parser.parse_args(arguments).schema
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop_on_signals(stop.set)
     try:
         config = WarpConfig.from_file(find_file())
         configure_logging(config.logging)

@@ -61,6 +61,22 @@ def test_stored_values_keep_their_canonical_text(
     assert lab.open().table_schemas(SCHEMA)["users"] == v2
 
 
+# SPEC: E8
+@pytest.mark.parametrize(("values", "entries"), [([1.5, -0.0, -0.0], ["negative_zero"]), ([0.0, None], [])])
+def test_stored_negative_zeros_are_told_of_when_numeric_takes_their_sign(
+    lab: DestinationLab, values: list[float | None], entries: list[str]
+) -> None:
+    old = Column("value", "value", ColumnType(Kind.DOUBLE))
+    v1 = first_schema(USERS, old)
+    state = lab.open().start_stream(SCHEMA, {"at": 1})
+    rows = [{"id": number, "value": value} for number, value in enumerate(values)]
+    state = write(lab, state, part(v1, rows, changes=creation()))
+    change = SchemaChange(ChangeKind.ALTER_TYPE, before=old, after=replace(old, type=ColumnType(Kind.NUMERIC)))
+    write(lab, state, part(changed(v1, change), changes=(change,)))
+    assert lab.error_types(USERS) == entries
+    assert lab.letter_statuses(USERS) == []
+
+
 # SPEC: E4, E5
 def test_a_new_column_is_null_in_the_rows_that_were_there(lab: DestinationLab) -> None:
     v1 = first_schema(USERS)

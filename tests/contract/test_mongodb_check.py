@@ -146,3 +146,25 @@ def test_a_wrong_password_is_the_operators(guarded: tuple[str, str]) -> None:
     ):
         source.check(SourceScope("shop", "shop"), log=True)
     assert "wrong" not in str(caught.value)
+
+
+# SPEC: X3; FAULTS: 9
+def test_a_database_that_was_dropped_stops_no_schema_that_has_run(mongo_db: MongoDatabase) -> None:
+    scope = SourceScope("shop", f"{mongo_db.name}_gone")
+    with opened(mongo_db.uri) as source:
+        for log in (True, False):
+            source.check(scope, log=log, known=True)
+            with pytest.raises(OperatorError, match="has no database"):
+                source.check(scope, log=log)
+
+
+# SPEC: Z2
+def test_a_missing_grant_is_told_also_to_a_schema_that_has_run(guarded: tuple[str, str]) -> None:
+    hosts, administrator = guarded
+    with MongoClient(administrator) as client:
+        client.admin.command("createUser", "other", pwd="pw", roles=[{"role": "read", "db": "elsewhere"}])
+    with (
+        opened(f"mongodb://other:pw@{hosts}") as source,
+        pytest.raises(OperatorError, match="may not read database"),
+    ):
+        source.check(SourceScope("shop", "shop"), log=True, known=True)

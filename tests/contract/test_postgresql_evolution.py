@@ -17,7 +17,7 @@ from bson import Binary, ObjectId, json_util
 from bson.datetime_ms import DatetimeMS
 from psycopg import sql
 
-from tests.contract.postgresql_lab import CREATE, Lab, Reading, column, conformed, opened, schema_of
+from tests.contract.postgresql_lab import CREATE, RUN, Lab, Reading, column, conformed, opened, schema_of
 from warp_resources.arrow.canonical import canonical_text
 from warp_resources.arrow.keys import key_text
 from warp_resources.arrow.types import arrow_type
@@ -175,6 +175,20 @@ def test_a_widened_double_reads_the_same_as_text(lab: Lab) -> None:
         lab.write(conformed(schema, {"_id": [99], "v": [None]}, changes=changes))
     stored = lab.connection.execute("select v from shop.users where _id < 99 order by _id").fetchall()
     assert [row[0] for row in stored] == [text for _, text in cases]
+
+
+def test_the_keys_of_zeros_that_lose_their_sign_are_logged(lab: Lab) -> None:
+    # SPEC: E8
+    key, value = column("_id", Kind.INT64), column("x", Kind.DOUBLE)
+    lab.write(conformed(schema_of(key, value), {"_id": [1, 2, 3], "x": [-0.0, 0.0, -0.0]}, changes=CREATE))
+    after = [replace(key, type=ColumnType(Kind.NUMERIC)), replace(value, type=ColumnType(Kind.NUMERIC))]
+    changes = tuple(SchemaChange(ChangeKind.ALTER_TYPE, new, old) for old, new in zip((key, value), after, strict=True))
+    lab.write(conformed(replace(schema_of(*after), version=2), changes=changes))
+    assert lab.metadata("column_name, error_type, action, primary_key, run_id from @error_log") == [
+        ("x", "negative_zero", "stored as 0", '[{"_id": 1}, {"_id": 3}]', RUN)
+    ]
+    [(message,)] = lab.metadata("message from @error_log")
+    assert message.startswith("2 stored values lost the minus sign")
 
 
 def test_several_changes_are_one_statement_and_one_version(lab: Lab) -> None:

@@ -192,7 +192,10 @@ def test_parallel_starts_make_the_metadata_once(warehouse: str) -> None:
         thread.join()
     assert failures == []
     with psycopg.connect(warehouse) as connection:
-        assert connection.execute("select version from cartridge_warp_metadata.metadata_version").fetchall() == [(1,), (2,)]
+        assert connection.execute("select version from cartridge_warp_metadata.metadata_version").fetchall() == [
+            (1,),
+            (2,),
+        ]
 
 
 # SPEC: T1, T2, T3, T4, T5, T6

@@ -138,7 +138,7 @@ class Development:
             __typename ... on LaunchRunSuccess { run { runId } } } }"""
         launched = self.graphql(query, its=parameters)["launchRun"]
         assert launched["__typename"] == "LaunchRunSuccess"
-        return str(eventually(lambda: self._ended(launched["run"]["runId"]), 90))
+        return str(eventually(lambda: self._ended(launched["run"]["runId"]), 180))
 
     def backfill(self, path: tuple[str, ...], keys: list[str]) -> str:
         """Launch a backfill; its id."""

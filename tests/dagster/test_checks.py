@@ -25,6 +25,7 @@ def site() -> Site:
         {"name": "shop"}, {"name": "crm", "mode": "batch", "schedule": "* * * * *"}, monitoring={"lag_warning": "1s"}
     )
     made.server.put("shop", "users", *({"_id": number} for number in range(10)))
+    made.server.put("shop", "orders", *({"_id": number} for number in range(5)))
     made.server.put("crm", "visits", *({"_id": number, "updated_at": datetime.now(UTC)} for number in range(10)))
     made.sync()
     return made

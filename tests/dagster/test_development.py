@@ -17,7 +17,7 @@ from pymongo import MongoClient
 from tests.dagster.development import ASSET_JOB, Development, eventually
 from warp_resources.connectors.postgresql.embedded import EmbeddedPostgres
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(400)]
 
 TABLES = ("users", "Odd Name", "x/y")
 SLICES = [f"slice-{number:02d}" for number in range(8)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -22,6 +22,7 @@ KEY_MISSING = "key_missing"
 KEY_TOO_LONG = "key_too_long"
 KEY_UNSTORABLE = "key_unstorable"
 KEY_REPEATED = "key_repeated"
+ROW_TOO_WIDE = "row_too_wide"
 
 _MESSAGES = {
     DRASTIC_CHANGE: "An object or array came for a scalar column",
@@ -33,6 +34,7 @@ _MESSAGES = {
     KEY_TOO_LONG: "The row's key is longer than the destination can index",
     KEY_UNSTORABLE: "The row's key has a value that the destination cannot store",
     KEY_REPEATED: "The row's key equals another's in the destination's type",
+    ROW_TOO_WIDE: "The row's many values take more room than the destination has for one row",
 }
 _ACTIONS = {CHARACTER_REMOVED: "character removed", NEGATIVE_ZERO: "stored as 0"}
 
@@ -73,6 +75,23 @@ def account_flaws(table: TableId, flaws: Iterable[Flaw]) -> Iterator[Account]:
     """An account of each flaw that the source's decoder found."""
     for flaw in flaws:
         yield _account(table, flaw.original, flaw.reason, flaw.column, flaw.key_text)
+
+
+def stored_negative_zeros(table: TableId, column: str, count: int, primary_keys: Sequence[str] = ()) -> ErrorEntry:
+    """What is said of zeros that were stored already when their column's type changed.
+
+    Args:
+        primary_keys: of some of their rows, each a JSON object as text.
+    """
+    return ErrorEntry(
+        table=table,
+        error_type=NEGATIVE_ZERO,
+        message=f"{count} stored values lost the minus sign of a zero when their column became numeric;"
+        " their originals are at the source only, so no dead letter keeps them",
+        action=_ACTIONS[NEGATIVE_ZERO],
+        column=column,
+        primary_key=f"[{', '.join(primary_keys)}]" if primary_keys else None,
+    )
 
 
 def _account(table: TableId, original: Original, reason: str, column: str | None, key_text: str | None) -> Account:

@@ -3,25 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from functools import cache, reduce
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from warp_resources.arrow.rows import row_numbers
+from warp_resources.arrow.rows import no_rows, row_numbers
+from warp_resources.arrow.widths import may_exceed, row_widths
 from warp_resources.errors import OperatorError
 from warp_resources.evolution.diff import diff
 from warp_resources.evolution.fill import Filled, fill
 from warp_resources.evolution.keying import Keys, SettledKeys, only, settle_keys, unstorable_keys
-from warp_resources.evolution.losses import Loss, account_flaws, account_losses
+from warp_resources.evolution.losses import ROW_TOO_WIDE, Loss, account_flaws, account_losses, found
 from warp_resources.evolution.names import stored_name
-from warp_resources.evolution.plan import plan
+from warp_resources.evolution.plan import Plan, plan
 from warp_resources.evolution.policy import Decision, decide
 from warp_resources.model.batches import ConformedTable, ErrorEntry, Original, RawColumn, TableBatch
 from warp_resources.model.capabilities import Capabilities
 from warp_resources.model.tables import ChangeKind, Kind, SchemaChange, TableId, TableSchema
 
 _TO_TEXT = (ChangeKind.ALTER_TYPE, ChangeKind.KEY_TO_JSON)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """The rows of a batch that can be written, in the types of the schema that holds them.
+
+    ``original`` gives the source record of one of these rows.
+    """
+
+    keys: Keys
+    original: Callable[[int], Original]
+    decisions: list[Decision]
+    plan: Plan
+    columns: dict[str, Filled]
 
 
 def conform(
@@ -48,28 +64,29 @@ def conform(
     _refuse_other_key(batch, basis)
     settled = settle_keys(batch, basis)
     barred = unstorable_keys(settled.rows, settled.decisions, capabilities)
-    keys, columns, origin = _writable(batch, settled.rows, barred)
-    deletes = _deletable(settled, capabilities)
-    decisions = _decisions(settled.decisions, basis, columns, capabilities)
-    planned = plan(basis, decisions, capabilities, reserved_names)
-    filled = _fill(decisions, planned.schema, keys, capabilities)
-    losses = [*keys.losses, *(loss for part in filled.values() for loss in part.losses)]
-    row_keys, delete_keys = cache(keys.texts), cache(deletes.texts)
+    fitted = _fit(batch, settled, barred, basis, capabilities, reserved_names)
+    # Without the rows that are too wide, other types may do, in which others are.
+    while wide := _too_wide(fitted, barred, capabilities):
+        barred = (*barred, *wide)
+        fitted = _fit(batch, settled, barred, basis, capabilities, reserved_names)
+    planned, row_keys = fitted.plan, cache(fitted.keys.texts)
+    deletes = _without(_deletable(settled, capabilities), fitted.keys.length, row_keys)
+    losses = [*fitted.keys.losses, *(loss for part in fitted.columns.values() for loss in part.losses)]
     accounts = [
         *account_flaws(batch.table, batch.flaws),
         *account_losses(batch.table, barred, batch.original, cache(settled.rows.texts)),
-        *account_losses(batch.table, losses, origin, row_keys),
+        *account_losses(batch.table, losses, fitted.original, row_keys),
     ]
     return ConformedTable(
         schema=planned.schema,
         based_on=basis.version,
         changes=planned.changes,
-        rows=_record_batch({name: part.values for name, part in filled.items()}, planned.schema),
+        rows=_record_batch({name: part.values for name, part in fitted.columns.items()}, planned.schema),
         deletes=_record_batch(deletes.stored, planned.schema) if deletes.length else None,
         row_keys=row_keys,
-        delete_keys=delete_keys,
+        delete_keys=cache(deletes.texts),
         dead_letters=tuple(account.letter for account in accounts),
-        errors=(*(account.entry for account in accounts), *_warnings(batch.table, decisions, planned.changes)),
+        errors=(*(account.entry for account in accounts), *_warnings(batch.table, fitted.decisions, planned.changes)),
         byte_count=batch.byte_count,
     )
 
@@ -90,6 +107,34 @@ def _refuse_other_key(batch: TableBatch, basis: TableSchema) -> None:
         )
 
 
+def _fit(
+    batch: TableBatch,
+    settled: SettledKeys,
+    barred: Sequence[Loss],
+    basis: TableSchema,
+    capabilities: Capabilities,
+    reserved_names: Collection[str],
+) -> _Fitted:
+    keys, columns, origin = _writable(batch, settled.rows, barred)
+    decisions = _decisions(settled.decisions, basis, columns, capabilities)
+    planned = plan(basis, decisions, capabilities, reserved_names)
+    return _Fitted(keys, origin, decisions, planned, _fill(decisions, planned.schema, keys, capabilities))
+
+
+def _too_wide(fitted: _Fitted, barred: Sequence[Loss], capabilities: Capabilities) -> tuple[Loss, ...]:
+    """The rows, of all in the batch, that the destination has no room for."""
+    limit, schema = capabilities.max_row_bytes, fitted.plan.schema
+    if limit is None:
+        return ()
+    count = len(schema.columns)
+    values = [(its.type, part.values) for its in schema.columns if (part := fitted.columns.get(its.name))]
+    if not may_exceed((its for its, _ in values), count, limit):
+        return ()
+    wide = pc.greater(row_widths(values, count, fitted.keys.length), limit)
+    rows = pc.replace_with_mask(no_rows(len(barred[0].rows)), _others(barred), wide) if barred else wide
+    return found([Loss(ROW_TOO_WIDE, rows)])
+
+
 def _writable(
     batch: TableBatch, keys: Keys, barred: Sequence[Loss]
 ) -> tuple[Keys, Sequence[RawColumn], Callable[[int], Original]]:
@@ -106,6 +151,17 @@ def _deletable(settled: SettledKeys, capabilities: Capabilities) -> Keys:
     """The deleted keys, without those that cannot be stored and so never were."""
     barred = unstorable_keys(settled.deletes, settled.decisions, capabilities)
     return settled.deletes.only(_others(barred)) if barred else settled.deletes
+
+
+def _without(deletes: Keys, row_count: int, row_keys: Callable[[], pa.Array]) -> Keys:
+    """The deletes but those of keys that rows have: what was deleted and made anew is there in the end.
+
+    A source may tell such keys apart where they are one in the destination, as 1 and 1.0 in a document are.
+    """
+    if not (deletes.length and row_count):
+        return deletes
+    written = pc.is_in(deletes.texts(), value_set=row_keys())
+    return deletes.only(pc.invert(written)) if written.true_count else deletes
 
 
 def _others(losses: Iterable[Loss]) -> pa.Array:

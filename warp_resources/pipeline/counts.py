@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import glob
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from warp_resources.connectors.interfaces import Destination, Source
+from warp_resources.connectors.interfaces import Destination, Source, SourceScope
 from warp_resources.model.tables import TableId
 from warp_resources.pipeline.arrival import seconds_to_arrive
 from warp_resources.pipeline.engine import STREAM, Unit
@@ -50,7 +51,7 @@ def compare_counts(source: Source, destination: Destination, unit: Unit, table: 
 
 
 def _reading(source: Source, destination: Destination, unit: Unit, table: str) -> tuple[Counts, bool]:
-    alone = Unit(unit.config, unit.schema, unit.mode, (table,))
+    alone = replace(unit.scope, include=(glob.escape(table),), exclude=())
     before = _rows(source, alone)
     waited = seconds_to_arrive(source, destination, unit.scope, ARRIVAL) if unit.mode == STREAM else 0.0
     its = next((found for found in destination.statistics(unit.schema) if found.table.name == table), None)
@@ -58,5 +59,5 @@ def _reading(source: Source, destination: Destination, unit: Unit, table: str) -
     return Counts(before, stored, _rows(source, alone), its.dead_letters if its else 0), waited is not None
 
 
-def _rows(source: Source, alone: Unit) -> int:
-    return sum(found.row_estimate for found in source.tables(alone.scope))
+def _rows(source: Source, alone: SourceScope) -> int:
+    return sum(found.row_estimate for found in source.tables(alone))

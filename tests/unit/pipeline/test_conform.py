@@ -386,6 +386,23 @@ def test_a_deleted_key_that_cannot_be_stored_is_left_out() -> None:
     assert table.rows.num_rows == 0
 
 
+@pytest.mark.parametrize(
+    ("key", "deleted", "left"),
+    [
+        ((INT32, 1), (INT64, 1), []),
+        ((JSON, '{"a": 1}'), (JSON, '{"a": 1}'), []),
+        ((INT32, 1), (INT64, 2), ["2"]),
+        ((TEXT, "1"), (INT64, 1), ["1"]),
+    ],
+)
+def test_a_key_that_was_deleted_and_made_anew_is_there_in_the_end(key: Value, deleted: Value, left: list[str]) -> None:
+    # SPEC: E11
+    table = conformed(batch_of([{"_id": key}], [{"_id": deleted}]))
+    assert table.rows.num_rows == 1
+    assert table.delete_keys().to_pylist() == left
+    assert (table.deletes is None) == (not left)
+
+
 def test_a_batch_without_any_key_makes_no_table() -> None:
     flaw = Flaw(Original("raw", "base64", "{}"), "undecodable", key_text="1")
     table = conformed(batch_of([{"x": (INT64, 1)}], flaws=(flaw,)))

@@ -13,6 +13,7 @@ from warp_resources.arrow.keys import key_text
 from warp_resources.arrow.types import arrow_type
 from warp_resources.connectors.memory.store import StoredTable
 from warp_resources.errors import OperatorError
+from warp_resources.evolution.losses import stored_negative_zeros
 from warp_resources.model.batches import ErrorEntry, Variant
 from warp_resources.model.tables import ChangeKind, Column, SchemaChange
 
@@ -73,5 +74,4 @@ def _convert(table: StoredTable, change: SchemaChange) -> list[ErrorEntry]:
     _set(table, after, coerced.values.to_pylist())
     if not coerced.altered.true_count:
         return []
-    message = f"{coerced.altered.true_count} stored values lost the minus sign of a zero"
-    return [ErrorEntry(table.state.table, "negative_zero", message, "altered", column=after.name)]
+    return [stored_negative_zeros(table.state.table, after.name, coerced.altered.true_count)]

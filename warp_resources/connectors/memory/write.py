@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from warp_resources.connectors.memory.alter import apply_changes
 from warp_resources.connectors.memory.store import (
@@ -20,9 +20,19 @@ from warp_resources.connectors.memory.store import (
     now,
 )
 from warp_resources.errors import FencedOut, SchemaMoved
-from warp_resources.model.batches import ConformedBatch, ConformedTable, ErrorEntry, TableReceipt, WriteReceipt
+from warp_resources.model.batches import (
+    ConformedBatch,
+    ConformedTable,
+    DeadLetter,
+    ErrorEntry,
+    TableReceipt,
+    WriteReceipt,
+)
 from warp_resources.model.positions import BatchCommit, ChunkCommit, Commit, SliceState, StreamCommit
 from warp_resources.model.tables import TableId
+
+Loss: TypeAlias = tuple[str | None, ...]
+"""What makes two dead letters of one table the same."""
 
 
 def write(contents: Contents, batch: ConformedBatch) -> WriteReceipt:
@@ -79,7 +89,7 @@ def _write_table(contents: Contents, part: ConformedTable, commit: Commit, run_i
         raise SchemaMoved(
             "Another writer changed the table's schema", table=table_id, based_on=part.based_on, found=table.version
         )
-    for entry in (*_register(table, part, run_id), *part.errors):
+    for entry in _register(table, part, run_id):
         contents.log_error(entry, run_id)
     sequence = table.next_sequence()
     is_newer = _newer_than(table, commit)
@@ -91,7 +101,11 @@ def _write_table(contents: Contents, part: ConformedTable, commit: Commit, run_i
     gone = [key for key in deleted if table.rows.pop(key, None) is not None]
     position = commit.position if isinstance(commit, StreamCommit) else None
     contents.deletions += [Deletion(table_id, key, now(), position) for key in gone]
+    told = _told_already(contents, part)
     rejected = _keep_letters(contents, part, sequence, {*written, *deleted}, is_newer)
+    is_unchanged = isinstance(commit, BatchCommit) and not written and not part.changes
+    for entry in _new_errors(part, told, only_losses=is_unchanged):
+        contents.log_error(entry, run_id)
     return TableReceipt(sequence, len(written), len(gone), rejected, part.byte_count)
 
 
@@ -140,24 +154,55 @@ def _is_same(left: dict[str, Any], right: dict[str, Any]) -> bool:
 def _keep_letters(
     contents: Contents, part: ConformedTable, sequence: int, touched: set[str], is_newer: Callable[[str], bool]
 ) -> int:
-    """Supersede what the commit outdates, then keep its own letters; those of outdated chunk rows say so."""
-    table = part.schema.table
+    """Supersede what the commit outdates, then keep its own letters; those of outdated chunk rows say so.
+
+    A letter that is pending already stays, as new as this commit.
+    """
+    table, told = part.schema.table, _told_already(contents, part)
+    letters = [letter for letter in part.dead_letters if _loss(letter) not in told]
     rejected = {letter.key_text for letter in part.dead_letters if letter.key_text and not is_newer(letter.key_text)}
     outdated = touched | rejected
-    contents.letters = [
-        replace(kept, status=SUPERSEDED)
-        if kept.status == PENDING and kept.letter.table == table and kept.letter.key_text in outdated
-        else kept
-        for kept in contents.letters
-    ]
-    statuses = [
-        SUPERSEDED if letter.key_text and is_newer(letter.key_text) else PENDING for letter in part.dead_letters
-    ]
+    contents.letters = [_kept(kept, table, told, outdated, sequence) for kept in contents.letters]
+    statuses = [SUPERSEDED if letter.key_text and is_newer(letter.key_text) else PENDING for letter in letters]
     contents.letters += [
-        StoredLetter(letter, sequence, status, now())
-        for letter, status in zip(part.dead_letters, statuses, strict=True)
+        StoredLetter(letter, sequence, status, now()) for letter, status in zip(letters, statuses, strict=True)
     ]
     return statuses.count(PENDING)
+
+
+def _kept(kept: StoredLetter, table: TableId, told: set[Loss], outdated: set[str], sequence: int) -> StoredLetter:
+    if kept.status != PENDING or kept.letter.table != table:
+        return kept
+    if _loss(kept.letter) in told:
+        return replace(kept, sequence=sequence)
+    return replace(kept, status=SUPERSEDED) if kept.letter.key_text in outdated else kept
+
+
+def _told_already(contents: Contents, part: ConformedTable) -> set[Loss]:
+    """The losses of a part that a pending letter tells of."""
+    table = part.schema.table
+    pending = {_loss(kept.letter) for kept in contents.letters if kept.status == PENDING and kept.letter.table == table}
+    return pending & {_loss(letter) for letter in part.dead_letters}
+
+
+def _new_errors(part: ConformedTable, told: set[Loss], *, only_losses: bool) -> list[ErrorEntry]:
+    """The entries of a part but those of losses told already, and of what was written but once."""
+    new = {_place(letter) for letter in part.dead_letters if _loss(letter) not in told}
+    old = {_place(letter) for letter in part.dead_letters} - new
+    places = [(entry.error_type, entry.column, entry.primary_key) for entry in part.errors]
+    return [
+        entry
+        for entry, place in zip(part.errors, places, strict=True)
+        if place not in old and (place in new or not only_losses)
+    ]
+
+
+def _loss(letter: DeadLetter) -> Loss:
+    return letter.key_text, letter.column, letter.reason, letter.record
+
+
+def _place(letter: DeadLetter) -> Loss:
+    return letter.reason, letter.column, letter.primary_key
 
 
 def _move_marker(contents: Contents, commit: Commit) -> int | None:

@@ -14,22 +14,28 @@ import bson
 from bson.codec_options import CodecOptions
 from bson.int64 import Int64
 from bson.raw_bson import RawBSONDocument
+from bson.timestamp import Timestamp
 from pymongo import MongoClient
 from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 
 from warp_resources.connectors.mongodb.raw import Element, array_documents, elements
+from warp_resources.connectors.mongodb.tokens import ClusterTime
 
 _RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One answer of a cursor: its documents, and its number, 0 where it is at its end."""
+    """One answer of a cursor: its documents, and its number, 0 where it is at its end.
+
+    ``committed_at``: the cluster time up to which a majority had committed when the server answered.
+    """
 
     documents: list[bytes]
     cursor_id: int
-    resume_token: dict[str, Any] | None = None
+    resume_token: dict[str, Any] | None
+    committed_at: ClusterTime
 
 
 class Cursor:
@@ -89,16 +95,19 @@ class Cursor:
 
     def _run(self, command: Mapping[str, Any]) -> Page:
         reply = self._database.command(dict(command), codec_options=_RAW, session=self._session)
-        page = _page(bytes(reply["cursor"].raw))
+        page = _page(bytes(reply["cursor"].raw), reply.get("operationTime"))
         self._id = page.cursor_id
         return page
 
 
-def _page(cursor: bytes) -> Page:
+def _page(cursor: bytes, at: Timestamp | None) -> Page:
     fields = {field.name: field for field in elements(cursor)}
     batch = fields.get(b"nextBatch") or fields[b"firstBatch"]
     token = fields.get(b"postBatchResumeToken")
-    return Page(array_documents(batch.value), _integer(fields[b"id"]), bson.decode(token.value) if token else None)
+    resume_token = bson.decode(token.value) if token else None
+    # A server that is no replica set tells no time.
+    committed_at = (at.time, at.inc) if at is not None else (0, 0)
+    return Page(array_documents(batch.value), _integer(fields[b"id"]), resume_token, committed_at)
 
 
 def _integer(field: Element) -> int:

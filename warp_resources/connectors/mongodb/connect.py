@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import threading
 from typing import Any, TypeAlias
 
 from pymongo import MongoClient
@@ -15,6 +16,7 @@ from warp_resources.connectors.mongodb.options import MongoOptions
 from warp_resources.errors import OperatorError, TransientError
 
 Client: TypeAlias = MongoClient[dict[str, Any]]
+Address: TypeAlias = tuple[str, int]
 
 _HOSTS = re.compile(r"mongodb(?:\+srv)?://(?:.*@)?([^/?]*)", re.DOTALL)
 _SRV, _DEFAULT_PORT = "mongodb+srv://", 27017
@@ -31,41 +33,50 @@ def address_of(connection_string: str) -> str:
 
 
 class Connection:
-    """A deployment: the client of its topology, and a client of the member that is read from."""
+    """A deployment: the client of its topology, and a client of each member that was read from.
+
+    May be used by several threads.
+    """
 
     def __init__(self, options: MongoOptions) -> None:
         self._options = options
         self._uri = options.connection_string.get_secret_value()
         self._client: Client | None = None
-        self._reader: tuple[tuple[str, int], Client] | None = None
+        self._member: Address | None = None
+        # A client is kept when another member takes over: a stream in another thread may still read from it.
+        self._readers: dict[Address, Client] = {}
+        self._lock = threading.Lock()
         self.address = address_of(self._uri)
 
     @property
     def client(self) -> Client:
         """The client that follows the topology, and so the primary."""
-        if self._client is None:
-            self._client = self._opened(self._uri, **self._options.client_arguments())
-        return self._client
+        with self._lock:
+            if self._client is None:
+                self._client = self._opened(self._uri, **self._options.client_arguments())
+            return self._client
 
     def reader(self) -> Client:
         """The client for reading: one member, since a cursor lives on the member that opened it."""
         if self._options.read_preference == "primary":
             return self.client
         members = self._members()
-        if self._reader is None or self._reader[0] not in members:
-            self._close_reader()
-            member = random.choice(sorted(members))
-            self._reader = member, self._direct(member)
-        return self._reader[1]
+        with self._lock:
+            if self._member not in members:
+                self._member = random.choice(sorted(members))
+            if self._member not in self._readers:
+                self._readers[self._member] = self._direct(self._member)
+            return self._readers[self._member]
 
     def close(self) -> None:
         """Close what was opened; the next use opens it again."""
-        self._close_reader()
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        with self._lock:
+            opened = [*self._readers.values(), *([self._client] if self._client else [])]
+            self._readers, self._client = {}, None
+        for client in opened:
+            client.close()
 
-    def _members(self) -> set[tuple[str, int]]:
+    def _members(self) -> set[Address]:
         with translated(self.address):
             # The topology is known once a command has been answered.
             self.client.admin.command("ping", read_preference=Nearest())
@@ -83,7 +94,7 @@ class Connection:
             raise TransientError("No member fits read_preference", server=self.address)
         return {(host, port or _DEFAULT_PORT) for host, port in members}
 
-    def _direct(self, member: tuple[str, int]) -> Client:
+    def _direct(self, member: Address) -> Client:
         arguments = {**self._options.client_arguments(), "directConnection": True}
         if self._uri.startswith(_SRV):
             # What the DNS records say does not come along with a plain URI.
@@ -101,13 +112,8 @@ class Connection:
                 "The MongoDB connection cannot be set up", remedy="Correct connection_string", server=self.address
             ) from None
 
-    def _close_reader(self) -> None:
-        if self._reader is not None:
-            self._reader[1].close()
-            self._reader = None
 
-
-def _uri_of_member(uri: str, member: tuple[str, int]) -> str:
+def _uri_of_member(uri: str, member: Address) -> str:
     match = _HOSTS.match(uri)
     assert match is not None
     host = f"[{member[0]}]" if ":" in member[0] else member[0]

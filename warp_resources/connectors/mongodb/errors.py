@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pymongo.errors import ConfigurationError as DriverConfigurationError
-from pymongo.errors import ConnectionFailure, InvalidURI, OperationFailure, PyMongoError
+from pymongo.errors import ConnectionFailure, InvalidOperation, InvalidURI, OperationFailure, PyMongoError
 
 from warp_resources.errors import HistoryLost, OperatorError, TransientError, WarpError
 
@@ -45,6 +45,9 @@ def translate(error: PyMongoError, address: str) -> WarpError:
         return TransientError(
             "MongoDB does not answer", remedy="Check that it runs and can be reached from here", server=address
         )
+    if isinstance(error, InvalidOperation):
+        # The driver has no code for it: of what it refuses, we do nothing but use a client that is closed.
+        return TransientError("The connection to MongoDB was closed during a read", server=address)
     if isinstance(error, OperationFailure):
         return _of_code(error, address)
     if isinstance(error, InvalidURI | DriverConfigurationError):

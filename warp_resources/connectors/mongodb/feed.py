@@ -14,7 +14,7 @@ from warp_resources.connectors.mongodb.connect import Client
 from warp_resources.connectors.mongodb.errors import OVERSIZED, TOKEN_NOT_FOUND, UNKNOWN_OPTION
 from warp_resources.connectors.mongodb.events import Event, read_event
 from warp_resources.connectors.mongodb.pipeline import stream_pipeline
-from warp_resources.connectors.mongodb.tokens import ClusterTime, read_concern, token_time
+from warp_resources.connectors.mongodb.tokens import ClusterTime, proved_time, read_concern, token_time
 from warp_resources.errors import OversizedChange
 
 _PAGE_EVENTS, _LARGE_PAGE_BYTES = 5_000, 8_000_000
@@ -22,11 +22,15 @@ _PAGE_EVENTS, _LARGE_PAGE_BYTES = 5_000, 8_000_000
 
 @dataclass(frozen=True, slots=True)
 class EventPage:
-    """Events in commit order, the token after them, and whether the server may have more at hand."""
+    """Events in commit order, the token after them, and whether the server may have more at hand.
+
+    ``searched``: the cluster time up to which the server had looked when it found no event.
+    """
 
     events: list[Event]
     token: dict[str, Any]
     is_full: bool
+    searched: ClusterTime
 
 
 class Feed:
@@ -39,6 +43,7 @@ class Feed:
     def __init__(self, client: Client, scope: SourceScope, after: dict[str, Any] | None) -> None:
         self._client, self._scope, self._token = client, scope, after
         self._at: ClusterTime | None = None
+        self._committed_at: ClusterTime = (0, 0)
         self._is_expanded, self._is_slim = True, False
         self._cursor: Cursor | None = None
 
@@ -60,12 +65,13 @@ class Feed:
         while True:
             self.open()
             assert self._cursor is not None
+            committed_at = self._committed_at
             try:
                 page = self._cursor.more(batch_size, max(1, round(wait / timedelta(milliseconds=1))))
             except OperationFailure as error:
                 self._adapt(error)
                 continue
-            return self._taken(page, batch_size)
+            return self._taken(page, batch_size, committed_at)
 
     def close(self) -> None:
         """Close the cursor; the next read opens it again at the same place."""
@@ -73,7 +79,7 @@ class Feed:
             self._cursor.close()
             self._cursor = None
 
-    def _taken(self, page: Page, batch_size: int) -> EventPage:
+    def _taken(self, page: Page, batch_size: int, committed_at: ClusterTime) -> EventPage:
         self._keep_place(page)
         if page.cursor_id == 0 or (self._is_slim and page.documents):
             # After an invalidation the server closes the cursor; past the large event we want documents again.
@@ -81,9 +87,12 @@ class Feed:
             self.close()
         assert self._token is not None
         is_full = len(page.documents) >= batch_size or sum(map(len, page.documents)) > _LARGE_PAGE_BYTES
-        return EventPage(list(map(read_event, page.documents)), self._token, is_full)
+        # What was committed before the server began to look cannot have escaped it.
+        searched = max(proved_time(self._token), min(token_time(self._token), committed_at))
+        return EventPage(list(map(read_event, page.documents)), self._token, is_full, searched)
 
     def _keep_place(self, page: Page) -> None:
+        self._committed_at = max(self._committed_at, page.committed_at)
         if page.resume_token is not None:
             self._token, self._at = page.resume_token, None
 

@@ -12,12 +12,13 @@ class Gathering:
     """The events of a cut in the making.
 
     Args:
-        weigh: the bytes that an event will cost; asked once for each event that is added.
+        weigh: the bytes that an event will probably cost; asked once for each event that is added.
+        oversized: a transaction that has turned out not to fit into one cut.
     """
 
-    def __init__(self, limits: ReadLimits, weigh: Callable[[Event], int]) -> None:
-        self._limits, self._weigh = limits, weigh
-        self._bytes = self._last_start = 0
+    def __init__(self, limits: ReadLimits, weigh: Callable[[Event], int], oversized: bytes | None = None) -> None:
+        self._limits, self._weigh, self._oversized = limits, weigh, oversized
+        self._bytes = self._own_bytes = self._last_start = 0
         self.events: list[Event] = []
 
     @property
@@ -35,13 +36,15 @@ class Gathering:
         """Whether the event still belongs into the cut."""
         if not self.events or not self.is_full:
             return True
-        # One transaction alone may exceed the rows, but not the bytes.
-        return self._goes_on(event) and self._last_start == 0 and self._bytes < self._limits.max_bytes
+        # One transaction alone may exceed the rows and, as long as it may prove lighter, the bytes foretold.
+        known_bytes = self._bytes if event.transaction == self._oversized else self._own_bytes
+        return self._goes_on(event) and self._last_start == 0 and known_bytes < self._limits.max_bytes
 
     def add(self, event: Event) -> None:
         if not self._goes_on(event):
             self._last_start = len(self.events)
         self._bytes += self._weigh(event)
+        self._own_bytes += event.size
         self.events.append(event)
 
     def excess(self, following: Event) -> list[Event]:

@@ -12,6 +12,7 @@ from warp_resources.connectors.interfaces import MarkedRange, ReadLimits
 from warp_resources.connectors.mongodb.commands import Cursor
 from warp_resources.connectors.mongodb.connect import Client
 from warp_resources.connectors.mongodb.decode import decode
+from warp_resources.connectors.mongodb.identity import document_identity
 from warp_resources.connectors.mongodb.snapshot import collection_size, row_limit, within
 from warp_resources.connectors.mongodb.tokens import read_concern
 from warp_resources.model.batches import TableBatch
@@ -36,11 +37,16 @@ def read_marked(
     }
     with Cursor(client, database, command) as cursor:
         for page in cursor.pages(batch_size):
-            remaining = page.documents
+            remaining = last_of_each_key(page.documents)
             while remaining:
                 part = within(remaining, limits.max_bytes)
                 remaining = remaining[len(part) :]
                 yield decode(table, part)
+
+
+def last_of_each_key(documents: list[bytes]) -> list[bytes]:
+    """The documents without earlier states of their keys: a scan meets a row again whose marker has moved on."""
+    return list({document_identity(raw): raw for raw in documents}.values())
 
 
 def marked_filter(marked: MarkedRange) -> dict[str, Any]:

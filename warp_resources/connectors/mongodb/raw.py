@@ -87,11 +87,11 @@ def elements(raw: bytes) -> Iterator[Element]:
         position = stop
 
 
-def values(raw: bytes) -> dict[bytes, bytes]:
-    """The bytes of each field's value by its name; of duplicates, the last."""
+def values(raw: bytes, start: int = 4) -> dict[bytes, bytes]:
+    """The bytes of each field's value by its name, from the field at ``start``; of duplicates, the last."""
     # Runs once per change event: no generator, no Element, few calls.
     found: dict[bytes, bytes] = {}
-    position, end = 4, len(raw) - 1
+    position, end = start, len(raw) - 1
     find, fixed, prefixed, unpack = raw.index, _FIXED.get, _PREFIXED.get, _LENGTH.unpack_from
     while position < end:
         kind, start = raw[position], find(0, position + 1) + 1

@@ -12,13 +12,16 @@ from bson.regex import Regex
 
 from warp_resources.connectors.interfaces import SourceScope
 
-_SYSTEM = "system."
+# What the server keeps for itself: system collections, and what `$out`, mapReduce, a rename across databases
+# and convertToCapped fill before it takes its name (seen with 6.0).
+_SERVERS_OWN = r"^(system\.|tmp\.agg_out\.|tmp[0-9A-Za-z]{5}\.(renameCollection$|convertToCapped\.))"
+_is_servers_own = re.compile(_SERVERS_OWN).match
 
 
 @cache
 def is_in_scope(scope: SourceScope, collection: str) -> bool:
-    """Whether a collection belongs to the scope; system collections never do."""
-    if collection.startswith(_SYSTEM):
+    """Whether a collection belongs to the scope; the server's own never do."""
+    if _is_servers_own(collection):
         return False
     included = not scope.include or any(fnmatchcase(collection, glob) for glob in scope.include)
     return included and not any(fnmatchcase(collection, glob) for glob in scope.exclude)
@@ -30,7 +33,7 @@ def name_filter(scope: SourceScope, field: str) -> dict[str, Any]:
     The server's regular expressions have no such classes as a glob's, so it may let pass more;
     ``is_in_scope`` decides.
     """
-    clauses: list[dict[str, Any]] = [{field: {"$not": Regex(f"^{re.escape(_SYSTEM)}")}}]
+    clauses: list[dict[str, Any]] = [{field: {"$not": Regex(_SERVERS_OWN)}}]
     if scope.include:
         clauses.append({"$or": _any_of(scope.include, field)})
     excluded = [name for name in scope.exclude if not _is_glob(name)]

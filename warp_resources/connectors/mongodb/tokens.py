@@ -69,9 +69,15 @@ def seen_time(position: Position) -> ClusterTime:
 
 def applied_time(position: Position) -> ClusterTime:
     """The cluster time that a read must have reached to show every change that was delivered."""
-    token = token_of(position)
-    # A token that names no event sorts before every event of its time, and may lie one tick ahead of
-    # the server's clock: a read that asks for that time is refused.
+    return proved_time(token_of(position))
+
+
+def proved_time(token: Mapping[str, Any]) -> ClusterTime:
+    """The last cluster time that a token shows to have been.
+
+    A token that names no event sorts before every event of its time, and may lie one tick ahead of
+    the server's clock: a read that asks for that time is refused, and the next write may have it.
+    """
     is_event = token.get("_data", "")[_TOKEN_TYPE] != _NO_EVENT
     return token_time(token) if is_event else tick_before(token_time(token))
 

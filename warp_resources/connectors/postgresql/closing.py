@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 from psycopg import sql
@@ -17,10 +18,17 @@ from warp_resources.connectors.postgresql.generations import (
 )
 from warp_resources.connectors.postgresql.letters import add_errors
 from warp_resources.connectors.postgresql.markers import BATCH, STREAM, advance_table, lock_tables, set_loaded
-from warp_resources.connectors.postgresql.merge import Stale, any_stale, count_blocks, delete_stale
 from warp_resources.connectors.postgresql.registry import is_stored, latest_schema
 from warp_resources.connectors.postgresql.runs import count_rows
 from warp_resources.connectors.postgresql.session import Connection, Session
+from warp_resources.connectors.postgresql.stale import (
+    Stale,
+    any_stale,
+    count_blocks,
+    delete_stale,
+    heap_file,
+    hold_table,
+)
 from warp_resources.connectors.postgresql.table_commit import SNAPSHOT
 from warp_resources.errors import OperatorError
 from warp_resources.model.batches import ErrorEntry, TableReceipt
@@ -107,28 +115,53 @@ def _abandoned(state: GenerationState, reason: str) -> ErrorEntry:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Heap:
+    """Where the rows of a table lie: another file holds them after each rewrite."""
+
+    file: int
+    blocks: int
+
+
 def _remove_stale(session: Session, state: GenerationState, run_id: str) -> int:
-    with session.connected() as connection:
-        schema = latest_schema(connection, state.table)
-        if schema is None or not is_stored(connection, schema):
-            return 0
-        connection.execute(temporary_functions())
-        blocks = connection.execute(count_blocks(schema)).fetchall()[0][0]
-    removed = 0
+    removed, first_block = 0, 0
+    heap = _heap(session, state.table)
     # Rows that are added or changed meanwhile land anywhere, but carry a later sequence.
-    for first_block in range(0, blocks, _BLOCKS):
-        stale = _stale(schema, state, first_block)
-        with session.connected() as connection:
-            has_some = connection.execute(any_stale(stale)).fetchall()[0][0]
-        if has_some:
-            removed += _remove(session, stale, run_id)
+    while heap is not None and first_block < heap.blocks:
+        found = _clean(session, state, heap, first_block, run_id)
+        if found is None:
+            heap, first_block = _heap(session, state.table), 0
+        else:
+            removed += found
+            first_block += _BLOCKS
     return removed
 
 
-def _remove(session: Session, stale: Stale, run_id: str) -> int:
-    table = stale.schema.table
+def _heap(session: Session, table: TableId) -> _Heap | None:
+    with session.transaction() as connection:
+        schema = latest_schema(connection, table)
+        if schema is None or not is_stored(connection, schema):
+            return None
+        connection.execute(temporary_functions())
+        connection.execute(hold_table(schema))
+        blocks = connection.execute(count_blocks(schema)).fetchall()[0][0]
+        return _Heap(_file(connection, schema), blocks)
+
+
+def _clean(session: Session, state: GenerationState, heap: _Heap, first_block: int, run_id: str) -> int | None:
+    """Remove what is stale in some blocks; None where the table was rewritten, so that its rows lie elsewhere."""
+    table = state.table
+    with session.transaction() as connection:
+        stale = _stale(connection, state, heap, first_block)
+        if stale is None:
+            return None
+        if not connection.execute(any_stale(stale)).fetchall()[0][0]:
+            return 0
     with session.transaction() as connection:
         row = lock_tables(connection, [table], STREAM)[table]
+        stale = _stale(connection, state, heap, first_block)
+        if stale is None:
+            return None
         sequence = row.state.sequence + 1
         removed = connection.execute(delete_stale(stale, sequence=sequence)).rowcount
         advance_table(
@@ -143,7 +176,16 @@ def _remove(session: Session, stale: Stale, run_id: str) -> int:
         return removed
 
 
-def _stale(schema: TableSchema, state: GenerationState, first_block: int) -> Stale:
+def _stale(connection: Connection, state: GenerationState, heap: _Heap, first_block: int) -> Stale | None:
+    """What is stale in some blocks, as the table is now and stays until the transaction ends."""
+    schema = latest_schema(connection, state.table)
+    if schema is None:
+        return None
+    connection.execute(hold_table(schema))
+    # Asked again, with nobody able to alter the table: the first answer only said which one to hold.
+    schema = latest_schema(connection, state.table)
+    if schema is None or _file(connection, schema) != heap.file:
+        return None
     columns = [column for name in schema.key if (column := schema.column(name)) is not None]
     kept = sql.SQL(_QUARANTINED).format(
         sql.Literal(state.table.schema), sql.Literal(state.table.name), sql.Literal(state.first_sequence)
@@ -156,6 +198,10 @@ def _stale(schema: TableSchema, state: GenerationState, first_block: int) -> Sta
         first_block=first_block,
         end_block=first_block + _BLOCKS,
     )
+
+
+def _file(connection: Connection, schema: TableSchema) -> int:
+    return int(connection.execute(heap_file(schema)).fetchall()[0][0])
 
 
 def _high(connection: Connection, state: GenerationState) -> Position | None:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from psycopg import sql
 
-from warp_resources.connectors.postgresql.conversions import converted, key_json
-from warp_resources.connectors.postgresql.merge import SEQUENCE, SYNCED_AT, table_identifier
+from warp_resources.connectors.postgresql.conversions import compound_key, converted, key_json
+from warp_resources.connectors.postgresql.merge import SEQUENCE, SYNCED_AT, key_object, table_identifier
 from warp_resources.connectors.postgresql.types import stored_type
 from warp_resources.model.tables import ChangeKind, Column, Kind, SchemaChange, TableSchema
 
@@ -38,6 +38,22 @@ def alter_table(schema: TableSchema, changes: Sequence[SchemaChange]) -> sql.Com
     if not steps:
         return None
     return sql.SQL("alter table {} {}").format(table_identifier(schema), sql.SQL(", ").join(steps))
+
+
+def negative_zeros(schema: TableSchema, column: Column, most_keys: int) -> sql.Composed:
+    """How many zeros with a minus sign a column of floats has, and the keys of some of their rows."""
+    columns = [its for name in schema.key if (its := schema.column(name)) is not None]
+    return sql.SQL(
+        "with found as (select {key_text} as key_text from {table} as t"
+        " where t.{column} = 0 and t.{column}::text = '-0')"
+        " select count(*) as found_count, array(select {key} from found limit {most}) as keys from found"
+    ).format(
+        key_text=compound_key(columns, "t"),
+        table=table_identifier(schema),
+        column=sql.Identifier(column.stored),
+        key=key_object(schema),
+        most=sql.Literal(most_keys),
+    )
 
 
 def _step(schema: TableSchema, change: SchemaChange) -> sql.Composed | None:

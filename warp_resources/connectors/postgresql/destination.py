@@ -51,7 +51,7 @@ from warp_resources.model.tables import TableId, TableSchema
 class PostgresDestination:
     """Rows and metadata in one PostgreSQL database."""
 
-    capabilities: ClassVar[Capabilities] = Capabilities()
+    capabilities: ClassVar[Capabilities] = Capabilities(max_row_bytes=8_160)
     Options: ClassVar[type[BaseModel]] = PostgresOptions
 
     def __init__(self, options: PostgresOptions) -> None:

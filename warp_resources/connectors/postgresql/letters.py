@@ -28,7 +28,7 @@ _SUPERSEDE = """
 update cartridge_warp_metadata.dead_letters set status = 'superseded', resolved_at = clock_timestamp()
 where schema_name = %(schema)s and table_name = %(table)s and status = 'pending' and sequence <= %(until)s
     and hashtextextended(key_text, 0) in (select hashtextextended(k, 0) from unnest(%(keys)s::text[]) as k)
-    and key_text = any(%(keys)s::text[])
+    and key_text = any(%(keys)s::text[]) and dead_letter_id <> all(%(kept)s::bigint[])
 """
 _NEWER_TOMBSTONES = """
 select key_text from cartridge_warp_metadata.tombstones
@@ -57,10 +57,18 @@ def add_letters(
         cursor.executemany(_LETTER, [_letter(letter, position, origin, outdated) for letter in letters])
 
 
-def supersede_letters(connection: Connection, table: TableId, keys: Sequence[str | None], until: int) -> None:
-    """Mark the pending letters of keys that are now written or deleted, up to a sequence."""
+def supersede_letters(
+    connection: Connection, table: TableId, keys: Sequence[str | None], until: int, kept: Sequence[int] = ()
+) -> None:
+    """Mark the pending letters, but ``kept``, of keys that are now written or deleted, up to a sequence."""
     if keys:
-        parameters = {"schema": table.schema, "table": table.name, "keys": list(keys), "until": until}
+        parameters = {
+            "schema": table.schema,
+            "table": table.name,
+            "keys": list(keys),
+            "until": until,
+            "kept": list(kept),
+        }
         connection.execute(_SUPERSEDE, parameters)
 
 

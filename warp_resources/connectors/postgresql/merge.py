@@ -99,54 +99,6 @@ def delete_rows(target: Target, key_text: int, *, sequence: int, position: Posit
     return logged(deletion, target.schema, cause="source", sequence=sequence, position=position)
 
 
-@dataclass(frozen=True, slots=True)
-class Stale:
-    """Rows of some of a table's blocks that no chunk of a generation has seen.
-
-    ``key_text`` is a row's key as text, of the alias ``t``; ``kept`` is a query of key texts to spare.
-    """
-
-    schema: TableSchema
-    key_text: sql.Composed
-    kept: sql.Composed
-    first_sequence: int
-    first_block: int
-    end_block: int
-
-    @property
-    def condition(self) -> sql.Composed:
-        return sql.SQL("t.ctid >= {}::tid and t.ctid < {}::tid and t.{} <= {} and {} not in ({})").format(
-            sql.Literal(f"({self.first_block},0)"),
-            sql.Literal(f"({self.end_block},0)"),
-            sql.Identifier(SEQUENCE),
-            sql.Literal(self.first_sequence),
-            self.key_text,
-            self.kept,
-        )
-
-
-def count_blocks(schema: TableSchema) -> sql.Composed:
-    """How many blocks a table has now."""
-    return sql.SQL("select pg_relation_size({}::regclass) / current_setting('block_size')::bigint").format(
-        sql.Literal(table_identifier(schema).as_string())
-    )
-
-
-def any_stale(stale: Stale) -> sql.Composed:
-    """Whether there is any such row."""
-    return sql.SQL("select exists (select from {} as t where {})").format(
-        table_identifier(stale.schema), stale.condition
-    )
-
-
-def delete_stale(stale: Stale, *, sequence: int) -> sql.Composed:
-    """Delete and log such rows. Safe to repeat."""
-    deletion = sql.SQL("delete from {} as t where {} returning {} as key_text").format(
-        table_identifier(stale.schema), stale.condition, stale.key_text
-    )
-    return logged(deletion, stale.schema, cause="stale", sequence=sequence, position=None)
-
-
 def logged(
     deletion: sql.Composed, schema: TableSchema, *, cause: str, sequence: int, position: Position | None
 ) -> sql.Composed:
@@ -159,7 +111,7 @@ def logged(
         deletion=deletion,
         schema_name=sql.Literal(schema.table.schema),
         table_name=sql.Literal(schema.table.name),
-        key=_key_object(schema),
+        key=key_object(schema),
         position=sql.Literal(None if position is None else Jsonb(position)),
         cause=sql.Literal(cause),
         sequence=sql.Literal(sequence),
@@ -186,7 +138,7 @@ def bury_keys(schema: TableSchema, staging: sql.Identifier, key_text: int, *, se
     )
 
 
-def _key_object(schema: TableSchema) -> sql.Composed:
+def key_object(schema: TableSchema) -> sql.Composed:
     """``key_text`` as a JSON object by source names; a compound key's text is a JSON array."""
     names = [json.dumps(name) for name in schema.key]
     if len(names) == 1:

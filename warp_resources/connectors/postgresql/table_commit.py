@@ -25,6 +25,7 @@ from warp_resources.connectors.postgresql.merge import (
     skipped_rows,
     unstage_rows,
 )
+from warp_resources.connectors.postgresql.repeats import News, news
 from warp_resources.connectors.postgresql.runs import count_rows
 from warp_resources.connectors.postgresql.session import Connection
 from warp_resources.connectors.postgresql.staged import Staged
@@ -89,12 +90,15 @@ def write_part(
     outdated = _outdated(connection, table, staged, basis) if isinstance(commit, ChunkCommit) else set()
     written = copied + _merge(connection, staged, locked, commit)
     deleted = _delete_rows(connection, part, locked, _position(commit))
+    origin = Origin(locked.sequence, basis, _position(commit), run_id)
+    told = news(connection, table, origin) if locked.has_pending else News(table.dead_letters, table.errors)
     if locked.has_pending:
-        supersede_letters(connection, name, _keys(table), until=basis)
-    add_letters(connection, table.dead_letters, Origin(locked.sequence, basis, _position(commit), run_id), outdated)
-    add_errors(connection, table.errors, run_id)
+        supersede_letters(connection, name, _keys(table), until=basis, kept=told.renewed)
+    add_letters(connection, told.letters, origin, outdated)
+    is_unchanged = isinstance(commit, BatchCommit) and not written and not table.changes
+    add_errors(connection, told.losses if is_unchanged else told.errors, run_id)
     _advance(connection, table, locked, commit)
-    receipt = TableReceipt(locked.sequence, written, deleted, len(table.dead_letters), table.byte_count)
+    receipt = TableReceipt(locked.sequence, written, deleted, len(told.letters), table.byte_count)
     count_rows(connection, run_id, name, mode_of(commit), receipt, _position(commit))
     return receipt
 

@@ -17,11 +17,11 @@ def events(transactions: str) -> list[Event]:
     ]
 
 
-def cuts(transactions: str, limits: ReadLimits) -> list[str]:
-    """The cuts that a backlog makes."""
+def cuts(transactions: str, limits: ReadLimits, foretold: int = 10, oversized: bytes | None = None) -> list[str]:
+    """The cuts that a backlog makes, of events that have 10 bytes and probably cost more."""
     waiting, made = events(transactions), []
     while waiting:
-        gathering = Gathering(limits, lambda event: event.size)
+        gathering = Gathering(limits, lambda event: foretold, oversized)
         while waiting:
             if not gathering.takes(waiting[0]):
                 waiting = [*gathering.excess(waiting[0]), *waiting]
@@ -53,3 +53,20 @@ def test_cuts_end_at_transactions_where_the_bytes_allow(
 ) -> None:
     # SPEC: C3
     assert cuts(transactions, limits) == expected
+
+
+@pytest.mark.parametrize(
+    ("transactions", "oversized", "expected"),
+    [
+        ("--", None, ["-", "-"]),
+        ("-aaa-", None, ["-", "aaa", "-"]),
+        ("aaa-", b"a", ["a", "a", "a", "-"]),
+        ("aaabbb", b"a", ["a", "a", "a", "bbb"]),
+        ("aaaaaaa", None, ["aaaaa", "aa"]),
+    ],
+)
+def test_only_bytes_that_are_certain_cut_a_transaction(
+    transactions: str, oversized: bytes | None, expected: list[str]
+) -> None:
+    # SPEC: C3
+    assert cuts(transactions, ReadLimits(None, 50), 100, oversized) == expected

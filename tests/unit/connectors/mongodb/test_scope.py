@@ -50,6 +50,11 @@ def passes(query: dict[str, Any], name: str) -> bool:
         (("a.b",), (), "axb", False),
         ((), ("tmp*",), "tmp", False),
         (("*",), ("users",), "users", False),
+        ((), (), "tmp.agg_out.6f1e", False),
+        (("tmp*",), (), "tmpa1B2c.renameCollection", False),
+        ((), (), "tmpa1B2c.convertToCapped.users", False),
+        ((), (), "tmp.agg_outer", True),
+        ((), (), "tmpa1B2c.renameCollections", True),
     ],
 )
 def test_scope(include: tuple[str, ...], exclude: tuple[str, ...], name: str, expected: bool) -> None:

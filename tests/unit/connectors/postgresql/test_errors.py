@@ -79,14 +79,14 @@ REFUSALS = [
     ('too many connections for database "d"', TransientError),
     ("terminating connection due to administrator command", TransientError),
     ("terminating connection because of crash of another server process", TransientError),
-    ("could not open relation mapping file \"global/pg_filenode.map\"", TransientError),
+    ('could not open relation mapping file "global/pg_filenode.map"', TransientError),
     ("words that nobody has heard yet about a database or a role", TransientError),
 ]
 
 
 @pytest.mark.parametrize(("words", "cause"), REFUSALS)
 def test_a_refused_connection(words: str, cause: type[Exception]) -> None:
-    # FAULTS: 13, 19
+    # FAULTS: 18, 19
     refusal = f'connection failed: connection to server at "127.0.0.1", port 5432 failed: FATAL:  {words} geheim'
     error = translate(psycopg.OperationalError(refusal), ENDPOINT)
     assert type(error) is cause

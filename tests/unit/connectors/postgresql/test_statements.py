@@ -12,18 +12,15 @@ from warp_resources.connectors.postgresql.conversions import compound_key
 from warp_resources.connectors.postgresql.ddl import alter_table, create_schema, create_table
 from warp_resources.connectors.postgresql.merge import (
     Rule,
-    Stale,
     Target,
-    any_stale,
     bury_keys,
-    count_blocks,
     delete_rows,
-    delete_stale,
     merge_rows,
     skipped_rows,
     unstage_rows,
 )
 from warp_resources.connectors.postgresql.staging import StagingTable, create_staging
+from warp_resources.connectors.postgresql.stale import Stale, any_stale, count_blocks, delete_stale
 from warp_resources.errors import OperatorError
 from warp_resources.model.tables import ChangeKind, Column, ColumnType, Kind, SchemaChange, TableId, TableSchema
 
