@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from tests.contract.postgresql_lab import CREATE, Lab, column, conformed, schema_of
 from warp_resources.connectors.ports import free_port
+from warp_resources.connectors.postgresql import migrations
 from warp_resources.connectors.postgresql.destination import PostgresDestination
 from warp_resources.connectors.postgresql.options import PostgresOptions
 from warp_resources.connectors.postgresql.state import PostgresStateStore
@@ -196,6 +197,26 @@ def test_parallel_starts_make_the_metadata_once(warehouse: str) -> None:
             (1,),
             (2,),
         ]
+
+
+def test_metadata_of_the_first_version_is_migrated(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # FAULTS: 30
+    with monkeypatch.context() as before:
+        before.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:1])
+        PostgresDestination(options(warehouse)).prepare()
+    run(
+        warehouse,
+        "insert into cartridge_warp_metadata.generations"
+        " (schema_name, table_name, generation, first_sequence, is_whole, is_straight)"
+        " values ('shop', 'users', 'load-1', 0, true, true)",
+        "insert into cartridge_warp_metadata.slices (schema_name, table_name, generation, slice, ordinal)"
+        " values ('shop', 'users', 'load-1', 'slice-00', 0)",
+    )
+    destination = PostgresDestination(options(warehouse))
+    destination.prepare()
+    [opened] = destination.generations("shop")
+    assert (opened.generation, opened.ceiling) == ("load-1", None)
+    destination.close()
 
 
 # SPEC: T1, T2, T3, T4, T5, T6
