@@ -42,9 +42,10 @@ def test_the_destination_restarts(tmp_path: Path, mongo_uri: str, own_postgres: 
             eventually(lambda: differences(database, warehouse, database.name, "users"))
             for round_number in range(3):
                 churn(database["users"], 100, round_number)
-                own_postgres.kill() if round_number == 1 else own_postgres.stop()
+                if round_number == 1:
+                    own_postgres.kill()
                 churn(database["users"], 100, 10 + round_number)
-                own_postgres.start()
+                own_postgres.restart()
                 eventually(lambda: differences(database, warehouse, database.name, "users"))
             assert stop(process) == 0
         finally:

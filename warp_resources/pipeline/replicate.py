@@ -71,12 +71,13 @@ class StreamRun:
         if not batches and not changes.events:
             self.moved = changes.position
             return
-        commit = replace(self.fence, position=changes.position)
-        receipt = self.engine.writer.write(batches, commit, _event_errors(changes))
-        self._committed(commit, receipt.stream_sequence)
+        # Before the position passes the event: after a crash between the two, it comes again.
         for event in changes.events:
             if event.kind is TableEventKind.REPLACED and self._is_served(event.table.name):
                 self._read_again(event.table)
+        commit = replace(self.fence, position=changes.position)
+        receipt = self.engine.writer.write(batches, commit, _event_errors(changes))
+        self._committed(commit, receipt.stream_sequence)
 
     def save_position(self) -> None:
         """Make a position durable that moved without changes, or a quiet table loses its place."""
@@ -292,7 +293,7 @@ def _event_errors(changes: Changes) -> list[ErrorEntry]:
             table=event.table,
             error_type=f"source_{event.kind}",
             message=f"The source table was {event.kind.replace('_', ' ')}; {event.detail}".rstrip("; "),
-            action="kept: the rows here stay as they are",
+            action="read again" if event.kind is TableEventKind.REPLACED else "kept: the rows here stay as they are",
         )
         for event in changes.events
     ]
