@@ -300,7 +300,8 @@ def test_a_clean_batch_costs_no_python_per_row() -> None:
             sys.setprofile(None)
         return found
 
-    assert calls(20_000) == calls(200)
+    # A few calls more or less are caches that fill and the collector; one per row would be thousands.
+    assert abs(calls(20_000) - calls(200)) < 500
 
 
 # SPEC: E6
