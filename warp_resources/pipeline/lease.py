@@ -88,9 +88,6 @@ class LeaseKeeper:
                 lease=name,
             )
 
-    def holder(self, name: str) -> Holder | None:
-        return self._store.lease_holder(name)
-
     def close(self) -> None:
         self._stopped.set()
         self._thread.join(timeout=10)

@@ -39,10 +39,6 @@ class StreamReader:
             raise item
         return item
 
-    def depth(self) -> int:
-        """Cuts that are read and wait to be written."""
-        return self._ready.qsize()
-
     def close(self) -> None:
         """Stop reading; the stream is closed by the time this returns."""
         self._stopped.set()
