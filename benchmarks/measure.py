@@ -11,12 +11,12 @@ from pathlib import Path
 
 import psutil
 
-SAMPLE_SECONDS = 0.05
+SAMPLE_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a command took; ``peak_bytes`` sums the process tree: unique memory, shared pages once."""
+    """What a command took; ``peak_bytes`` sums the process tree, shared pages counted once."""
 
     seconds: float
     cpu_seconds: float
@@ -54,7 +54,7 @@ class TreeMeter:
         try:
             times = process.cpu_times()
             self._cpu[process.pid] = times.user + times.system
-            return int(process.memory_info().rss)
+            return int(process.memory_full_info().pss)
         except psutil.Error:
             return 0
 

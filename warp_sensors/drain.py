@@ -17,6 +17,8 @@ from warp_resources.errors import FencedOut, LeaseHeld, WarpError
 from warp_resources.pipeline.lease import LeaseKeeper
 from warp_resources.pipeline.options import open_destination
 from warp_resources.pipeline.replicate import Request
+from warp_resources.pipeline.slice_process import help_out
+from warp_resources.pipeline.spare import keep_spare
 from warp_resources.pipeline.stopping import stop_on_signals
 from warp_resources.pipeline.unit_process import serve
 from warp_resources.telemetry.logs import configure_logging
@@ -111,6 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config = WarpConfig.from_file(find_file())
         configure_logging(config.logging)
+        keep_spare(config, help_out)
         drain(config, schema, stop)
     except LeaseHeld as held:
         log.info("drainer is not needed", schema=schema, reason=str(held))

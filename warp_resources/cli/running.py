@@ -21,7 +21,9 @@ from warp_resources.errors import ConfigurationError, WarpError
 from warp_resources.model.tables import TableId
 from warp_resources.pipeline.options import open_destination, open_source
 from warp_resources.pipeline.runner import WarpRunner
+from warp_resources.pipeline.slice_process import help_out
 from warp_resources.pipeline.snapshot import ChunkReport
+from warp_resources.pipeline.spare import keep_spare
 from warp_resources.pipeline.stopping import stop_on_signals
 from warp_resources.telemetry.logs import configure_logging
 
@@ -47,6 +49,8 @@ def run(
         show_plan(config, wanted, table or ())
         return
     configure_logging(config.logging)
+    # Before the source's driver starts its threads.
+    keep_spare(config, help_out)
     names = chosen_schemas(config, wanted)
     estimates = _look(config, names, table or (), once=once)
     having = {found.schema for found in estimates} if table else set()

@@ -36,19 +36,22 @@ def start_child(module: str, work: Work) -> subprocess.Popen[bytes]:
     return child
 
 
-def receive_work(stop: threading.Event, stdin: BinaryIO | None = None) -> Work:
-    """In the child: the work; ``stop`` is set when the parent ends, however it ends."""
-    stream = stdin or sys.stdin.buffer
-    work = pickle.load(stream)
+def receive_work(stdin: BinaryIO) -> Work:
+    """In the child: the work."""
+    work = pickle.load(stdin)
     if not isinstance(work, Work):
         raise TypeError("standard input does not hold the work of an engine process")
-    threading.Thread(target=_watch, args=(stream, stop), name="parent-watch", daemon=True).start()
     return work
 
 
-def _watch(stream: BinaryIO, stop: threading.Event) -> None:
+def watch_parent(stdin: BinaryIO, stop: threading.Event) -> None:
+    """In the child: ``stop`` is set when the parent ends, however it ends."""
+    threading.Thread(target=_watch, args=(stdin, stop), name="parent-watch", daemon=True).start()
+
+
+def _watch(stdin: BinaryIO, stop: threading.Event) -> None:
     # The pipe ends when the last holder of its other side, the parent, is gone. Read without the
     # buffer, whose lock would be held at the end of this process and abort it.
-    while os.read(stream.fileno(), 4096):
+    while os.read(stdin.fileno(), 4096):
         pass
     stop.set()

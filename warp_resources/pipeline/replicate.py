@@ -29,6 +29,7 @@ from warp_resources.pipeline.snapshot import (
     open_generation,
     read_generation,
 )
+from warp_resources.pipeline.spare import dismiss_spare
 
 IDLE_WAIT = timedelta(milliseconds=200)
 ABANDONED_AFTER = timedelta(hours=24)
@@ -245,6 +246,7 @@ def _helper(run: StreamRun) -> Iterator[None]:
         sum(table.row_estimate for table in engine.source.tables(engine.scope) if table.name in names) if names else 0
     )
     if rows < HELPER_ROWS:
+        dismiss_spare()
         yield
         return
     helper = SliceHelper(Work(engine.unit, engine.run_id))
@@ -258,13 +260,14 @@ def _drain(run: StreamRun, reader: StreamReader, lease: str, request: Request) -
     engine = run.engine
     chunks = _snapshots(run)
     target: Position | None = None
+    wait = ONCE_POLL if request.once else IDLE_WAIT
     while not engine.stop.is_set():
         engine.leases.demand(lease)
         # A chunk and a cut in turn: neither a long snapshot nor a busy stream starves the other.
         chunk = next(chunks, None)
         if chunk is not None:
             request.on_chunk(chunk)
-        changes = reader.get(timedelta(0) if chunk else IDLE_WAIT)
+        changes = reader.get(timedelta(0) if chunk else wait)
         if changes is not None:
             run.write(changes)
         elif chunk is None and time.monotonic() - run.saved_at > SAVE_IDLE_POSITION_EVERY_SECONDS:

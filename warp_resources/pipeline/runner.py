@@ -19,6 +19,7 @@ from warp_resources.pipeline.options import open_destination
 from warp_resources.pipeline.payload import Work, start_child
 from warp_resources.pipeline.replicate import Request
 from warp_resources.pipeline.snapshot import OnChunk, ignore_chunk
+from warp_resources.pipeline.spare import dismiss_spare
 from warp_resources.pipeline.unit_process import STEADY_SECONDS, STOPPED_FOR_GOOD, serve
 
 CHILD = "warp_resources.pipeline.unit_process"
@@ -62,6 +63,7 @@ class WarpRunner:
         if len(self._units) == 1:
             serve(self._units[0], Request(once=False, full_resync=full_resync), self._stop)
             return
+        dismiss_spare()
         failed = _supervise([_Child(unit, full_resync) for unit in self._units], self._stop)
         if failed:
             raise OperatorError(

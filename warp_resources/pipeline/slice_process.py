@@ -6,14 +6,16 @@ import signal
 import subprocess
 import sys
 import threading
+from typing import BinaryIO
 
 import structlog
 
 from warp_resources.errors import WarpError
 from warp_resources.pipeline.engine import Engine, open_engine
 from warp_resources.pipeline.lean import keep_pandas_out
-from warp_resources.pipeline.payload import Work, receive_work, start_child
+from warp_resources.pipeline.payload import Work, receive_work, start_child, watch_parent
 from warp_resources.pipeline.snapshot import engine_generations, read_generation
+from warp_resources.pipeline.spare import SpareProcess, take_spare
 
 POLL_SECONDS = 0.2
 
@@ -24,7 +26,7 @@ class SliceHelper:
     """The helper process as its parent sees it: started now, ended by ``close``."""
 
     def __init__(self, work: Work) -> None:
-        self._child: subprocess.Popen[bytes] = start_child(__name__, work)
+        self._child: SpareProcess | subprocess.Popen[bytes] = take_spare(work) or start_child(__name__, work)
 
     def close(self, *, has_work: bool = True) -> None:
         """Let it finish the chunk in hand, then end it; without work, end it at once."""
@@ -51,12 +53,11 @@ def read_open_slices(engine: Engine) -> None:
             engine.stop.wait(POLL_SECONDS)
 
 
-def main() -> int:
-    keep_pandas_out()
-    # The parent decides when to stop; a Ctrl-C in the terminal reaches both.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def help_out(stdin: BinaryIO) -> int:
+    """Do the work that comes through ``stdin``; the exit code."""
     stop = threading.Event()
-    work = receive_work(stop)
+    work = receive_work(stdin)
+    watch_parent(stdin, stop)
     try:
         with open_engine(work.unit, stop, work.run_id) as engine:
             read_open_slices(engine)
@@ -65,6 +66,13 @@ def main() -> int:
         log.warning("slice helper stopped", error=str(error))
         return 1
     return 0
+
+
+def main() -> int:
+    keep_pandas_out()
+    # The parent decides when to stop; a Ctrl-C in the terminal reaches both.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return help_out(sys.stdin.buffer)
 
 
 if __name__ == "__main__":

@@ -18,10 +18,12 @@ from warp_resources.model.tables import TableId
 from warp_resources.pipeline.batch import sync_table
 from warp_resources.pipeline.engine import STREAM, Engine, Unit, open_engine
 from warp_resources.pipeline.lean import keep_pandas_out
-from warp_resources.pipeline.payload import receive_work
+from warp_resources.pipeline.payload import receive_work, watch_parent
 from warp_resources.pipeline.replicate import Request, replicate
 from warp_resources.pipeline.retry import Backoff
+from warp_resources.pipeline.slice_process import help_out
 from warp_resources.pipeline.snapshot import OnChunk, ignore_chunk
+from warp_resources.pipeline.spare import keep_spare
 from warp_resources.pipeline.stopping import stop_on_signals
 
 STAND_BY_SECONDS = 1.0
@@ -165,8 +167,10 @@ def main() -> int:
 
     stop = threading.Event()
     stop_on_signals(stop.set, ignore_interrupt=True)
-    work = receive_work(stop)
+    work = receive_work(sys.stdin.buffer)
     configure_logging(work.unit.config.logging)
+    keep_spare(work.unit.config, help_out)
+    watch_parent(sys.stdin.buffer, stop)
     try:
         serve(work.unit, Request(once=False, full_resync=work.full_resync), stop, work.run_id)
     except WarpError as error:

@@ -66,14 +66,23 @@ def document(elements: bytes) -> bytes:
 
 def array_documents(array: bytes) -> list[bytes]:
     """The documents of an array of nothing else."""
-    # A reply's array may hold 100,000 documents: this loop does no more than it must.
-    documents, start, end = [], 4, len(array) - 1
-    find, unpack = array.index, _LENGTH.unpack_from
-    while start < end:
-        start = find(0, start) + 1
-        length = unpack(array, start)[0]
-        documents.append(array[start : start + length])
-        start += length
+    # A reply's array may hold 100,000 documents: this loop does no more than it must. Their names are
+    # their indexes, so that it is known how long each is.
+    documents: list[bytes] = []
+    position, end = 4, len(array) - 1
+    append, unpack = documents.append, _LENGTH.unpack_from
+    for digits in range(1, 9 if position < end else 1):
+        for _ in range(9 * 10 ** (digits - 1) + (digits == 1)):
+            start = position + digits + 2
+            position = start + unpack(array, start)[0]
+            append(array[start:position])
+            if not start < position < end:
+                break
+        else:
+            continue
+        break
+    if position != max(4, end):
+        raise MalformedDocument("an array's indexes are not 0, 1, 2 and so on")
     return documents
 
 

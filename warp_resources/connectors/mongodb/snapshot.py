@@ -22,7 +22,7 @@ from warp_resources.model.positions import KeyRange
 from warp_resources.model.tables import TableId
 
 _SAMPLES_PER_SLICE, _ROWS_PER_SLICE = 100, 200
-_CHUNK_ROWS, _CHUNK_BYTES = 20_000, 8_000_000
+_CHUNK_ROWS, _CHUNK_BYTES = 25_000, 8_000_000
 _DEFAULT_ROW_BYTES = 1_000
 
 
@@ -120,6 +120,8 @@ def row_limit(limits: ReadLimits, size: Size) -> int:
 
 def within(documents: list[bytes], max_bytes: int) -> list[bytes]:
     """The first documents of at most ``max_bytes`` in all, but one at least."""
+    if sum(map(len, documents)) <= max_bytes:
+        return documents
     total = 0
     for count, raw in enumerate(documents):
         total += len(raw)

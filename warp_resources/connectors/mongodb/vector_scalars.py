@@ -63,9 +63,9 @@ def masked(array: pa.Array, is_null: Mask | None) -> pa.Array:
 
 
 def _numbers(walk: Walk, fields: Fields) -> pa.Array:
-    form, width = {_INT32: ("<i4", 4), 0x01: ("<f8", 8)}.get(fields.type, ("<i8", 8))
+    form = {_INT32: "<i4", 0x01: "<f8"}.get(fields.type, "<i8")
     # Nulls have no bytes of their own: what is read in their place is masked.
-    array = pa.array(walk.window(fields.at, width).view(form).ravel(), mask=fields.is_null)
+    array = pa.array(walk.numbers(fields.at, form), mask=fields.is_null)
     if fields.type == _INT32:
         return array.cast(pa.int64())
     return array.view(pa.timestamp("ms", "UTC")) if fields.type == _DATE else array

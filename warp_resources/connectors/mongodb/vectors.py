@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,7 @@ NESTED = (DOCUMENT, ARRAY)
 READ_HERE = frozenset({*FIXED, *NESTED, STRING, NULL})
 _HEADER_BYTES, _SHORTEST_DOCUMENT, _SHORTEST_TEXT = 4, 5, 1
 _PADDING = b"\0" * 32
+_WORD = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,26 @@ class Walk:
 
     def window(self, at: Positions, width: int) -> Bytes:
         """``width`` bytes from each position, a row each."""
-        windows = np.lib.stride_tricks.as_strided(self.buffer, (len(self.buffer) - width + 1, width), (1, 1))
-        return np.ascontiguousarray(windows[at])
+        return self.numbers(at, f"V{width}").view(np.uint8).reshape(len(at), width)
+
+    def numbers(self, at: Positions, form: str) -> npt.NDArray[Any]:
+        """The number, of a dtype of numpy, that begins at each position."""
+        kind = np.dtype(form)
+        everywhere: npt.NDArray[Any] = np.ndarray(
+            (len(self.buffer) - kind.itemsize + 1,), kind, self.buffer, strides=(1,)
+        )
+        return everywhere[at]
+
+    def is_at(self, at: Positions, expected: bytes) -> Mask:
+        """Whether the expected bytes, padding aside, are what begins at each position."""
+        at = np.minimum(at, len(self.buffer) - len(expected) - _WORD)
+        found = np.ones(len(at), np.bool_)
+        # Eight bytes at a time: as one number they are compared at once.
+        for start in range(0, len(expected), _WORD):
+            piece = expected[start : start + _WORD]
+            mask = np.uint64(2 ** (8 * len(piece)) - 1)
+            found &= self.numbers(at + start, "<u8") & mask == np.uint64(int.from_bytes(piece, "little"))
+        return found
 
     def first_layout(self) -> list[Element]:
         """The fields of the first document; empty where they cannot all be walked here."""
@@ -115,12 +134,11 @@ def follow(walk: Walk) -> list[Fields] | None:
 
 def _step(walk: Walk, field: Element, before: list[Fields]) -> list[Fields]:
     """Find one field in every document; documents that lack it drop out of the walk."""
-    name = np.frombuffer(field.name + b"\0", np.uint8)
+    name = field.name + b"\0"
     types = walk.buffer[walk.at]
     is_null = types == NULL
     in_step = ((types == field.type) | is_null) & (walk.at + len(name) < walk.end)
-    starts = np.minimum(walk.at + 1, len(walk.buffer) - len(name))
-    in_step &= (walk.window(starts, len(name)) == name).all(axis=1)
+    in_step &= walk.is_at(walk.at + 1, name)
     at = walk.at + 1 + len(name)
     size = np.where(is_null, 0, _sizes(walk, field.type, np.where(in_step, at, 0)))
     in_step &= (size >= 0) & (at + size < walk.end)
@@ -139,7 +157,7 @@ def _sizes(walk: Walk, kind: int, at: Positions) -> Positions | int:
         return 0
     if kind in FIXED:
         return FIXED[kind]
-    lengths: Positions = walk.window(at, 4).view("<i4").ravel().astype(np.int64)
+    lengths: Positions = walk.numbers(at, "<i4").astype(np.int64)
     if kind == STRING:
         return np.where(lengths >= _SHORTEST_TEXT, lengths + 4, -1)
     return np.where(lengths >= _SHORTEST_DOCUMENT, lengths, -1)

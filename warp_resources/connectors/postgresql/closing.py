@@ -11,6 +11,7 @@ from psycopg import sql
 from warp_resources.connectors.postgresql.conversions import compound_key, temporary_functions
 from warp_resources.connectors.postgresql.generations import (
     end_generation,
+    has_older_rows,
     idle_generations,
     open_generation,
     open_generations,
@@ -54,6 +55,7 @@ def close_generation(session: Session, table: TableId, generation: str, run_id: 
     """Remove stale rows in small transactions, then end the generation; safe to repeat after a crash."""
     with session.connected() as connection:
         state = open_generation(connection, table, generation)
+        has_older = state is not None and has_older_rows(connection, state)
     if state is None:
         # Another process that read the last slices beside this one was first.
         return 0
@@ -65,7 +67,7 @@ def close_generation(session: Session, table: TableId, generation: str, run_id: 
             generation=generation,
             unread=sum(not part.is_done for part in state.slices),
         )
-    removed = _remove_stale(session, state, run_id) if state.is_whole else 0
+    removed = _remove_stale(session, state, run_id) if state.is_whole and has_older else 0
     with session.transaction() as connection:
         release_slices(connection, table, generation)
         row = lock_tables(connection, [table], STREAM)[table]

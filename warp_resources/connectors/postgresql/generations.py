@@ -112,6 +112,13 @@ def open_generation(connection: Connection, table: TableId, generation: str) -> 
     return next((state for state in found if state.generation == generation), None)
 
 
+def has_older_rows(connection: Connection, state: GenerationState) -> bool:
+    """Whether the table may hold rows from before the generation: it was not empty when that opened."""
+    key = {"schema": state.table.schema, "table": state.table.name, "generation": state.generation}
+    query = f"select from cartridge_warp_metadata.generations where {_GENERATION} and not is_straight"
+    return connection.execute(query, key).fetchone() is not None
+
+
 def begin_generation(
     connection: Connection,
     table: TableId,
