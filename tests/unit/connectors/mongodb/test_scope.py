@@ -22,14 +22,12 @@ def passes(query: dict[str, Any], name: str) -> bool:
             found = all(passes(part, name) for part in operand)
         elif operator == "$or":
             found = any(passes(part, name) for part in operand)
-        elif operator == "$nor":
-            found = not any(passes(part, name) for part in operand)
         elif isinstance(operand, Regex):
             found = re.search(operand.pattern, name, re.DOTALL) is not None
         elif "$in" in operand:
             found = name in operand["$in"]
         else:
-            found = not passes({operator: operand["$not"]}, name)
+            found = name not in operand["$nin"]
         if not found:
             return False
     return True
