@@ -1,4 +1,4 @@
-# The product for Kubernetes and compose: `cartridge-warp run` by default, `dagster ...` too.
+# The product for Kubernetes and compose: `cartridge-warp run` by default; `docker run IMAGE dagster dev` works too.
 # BASE may be any Debian with or without Python 3.11.
 ARG BASE=python:3.11-slim-bookworm
 
@@ -28,17 +28,18 @@ RUN command -v python3 >/dev/null || \
 RUN useradd --uid 10001 --user-group --home-dir /var/lib/cartridge-warp --create-home --shell /usr/sbin/nologin warp
 COPY --from=build /opt/warp /opt/warp
 COPY --chown=warp:warp dagster.yaml workspace.yaml /var/lib/cartridge-warp/
-# In a container the loopback is nobody else's: the metrics must be reachable from outside.
+COPY --chmod=755 deploy/entry.sh deploy/health.py /usr/local/lib/cartridge-warp/
+# In a container the loopback is nobody else's: the metrics and Dagster's pages must be reachable from outside.
 ENV PATH=/opt/warp/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     DAGSTER_HOME=/var/lib/cartridge-warp \
     CARTRIDGE_WARP_CONFIG=/etc/cartridge-warp/warp.yaml \
-    CARTRIDGE_WARP_MONITORING__PROMETHEUS__HOST=0.0.0.0
+    CARTRIDGE_WARP_MONITORING__PROMETHEUS__HOST=0.0.0.0 \
+    DAGSTER_WEBSERVER_HOST=0.0.0.0
 WORKDIR /var/lib/cartridge-warp
 USER 10001:10001
 EXPOSE 3000 8080
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD \
-    ["python3", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/health', timeout=4)"]
-ENTRYPOINT ["cartridge-warp"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["python3", "/usr/local/lib/cartridge-warp/health.py"]
+ENTRYPOINT ["/usr/local/lib/cartridge-warp/entry.sh"]
 CMD ["run"]

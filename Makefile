@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-SOURCES := warp_resources warp_assets warp_sensors tests benchmarks
+SOURCES := warp_resources warp_assets warp_sensors tests benchmarks deploy
 EXAMPLE ?= examples/mongodb-to-postgresql-single.yaml
 
 .DEFAULT_GOAL := help
@@ -33,7 +33,7 @@ install: $(STAMP) ## Make .venv with the locked packages and this project
 install-dev: install ## The same: the lock includes the tools of development
 
 demo: install ## MongoDB, PostgreSQL and Dagster on this machine (CHECK=1: prove it and exit; DESTINATION=...)
-	@$(BIN)/cartridge-warp demo $(if $(CHECK),--check) $(if $(DESTINATION),--destination $(DESTINATION))
+	@$(BIN)/cartridge-warp demo $(if $(CHECK),--check) $(if $(DESTINATION),--destination '$(DESTINATION)')
 
 check: install ## Everything that needs no server: format, lint, types, imports, unit tests
 	@echo "format" && $(BIN)/ruff format --check --quiet $(wildcard $(SOURCES))
@@ -67,10 +67,10 @@ docs: install ## Write docs/configuration.md from the models, docs/connectors.md
 	@{ cat docs/parts/connectors.md; echo '```python'; cat warp_resources/connectors/interfaces.py; echo '```'; } > docs/connectors.md
 
 example-init: install ## Write a commented warp.yaml from a running source (SOURCE=uri DESTINATION=uri)
-	@$(BIN)/cartridge-warp init $(if $(SOURCE),--source $(SOURCE)) $(if $(DESTINATION),--destination $(DESTINATION))
+	@$(BIN)/cartridge-warp init $(if $(SOURCE),--source '$(SOURCE)') $(if $(DESTINATION),--destination '$(DESTINATION)')
 
 example-validate: install ## Validate an example configuration (EXAMPLE=path)
-	@$(BIN)/cartridge-warp --config $(EXAMPLE) validate
+	@$(BIN)/cartridge-warp --config '$(EXAMPLE)' validate
 
 lock: install ## Choose the newest allowed versions and write requirements.lock
 	@$(BIN)/uv pip compile pyproject.toml --quiet --upgrade --all-extras --universal --python-version 3.11 \

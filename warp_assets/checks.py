@@ -11,8 +11,8 @@ from warp_resources.config import WarpConfig
 from warp_resources.dagster_bridge import keys
 from warp_resources.dagster_bridge.catalog import Table
 from warp_resources.errors import WarpError
+from warp_resources.masking import mask
 from warp_resources.model.tables import TableId
-from warp_resources.telemetry.logs import mask_secrets
 
 _DESCRIPTIONS = {
     "rows_match": "The source and the destination have the same number of rows: counts, not values. A stream is"
@@ -73,4 +73,4 @@ def _look(inspection: Inspection, selected: dg.AssetCheckKey) -> Finding:
     try:
         return _LOOKS[selected.name](inspection, keys.table_of(selected.asset_key))
     except WarpError as error:
-        return Finding(passed=False, text=mask_secrets(str(error)))
+        return Finding(passed=False, text=mask(str(error)))

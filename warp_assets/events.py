@@ -1,39 +1,42 @@
-"""Logs what a job did to a table: one materialization for each partition touched."""
+"""Tells what a job did to a table: one materialization for each partition touched."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 import dagster as dg
 
 from warp_resources.config import TableSettings
 from warp_resources.connectors.interfaces import Destination
 from warp_resources.dagster_bridge import keys
-from warp_resources.dagster_bridge.metadata import Happening, materialization_metadata
+from warp_resources.dagster_bridge.metadata import Happening, materialization_metadata, place_metadata
 from warp_resources.dagster_bridge.partitions import DAY, WindowKeeper, keep_windows, windows_name
 from warp_resources.dagster_bridge.windows import UNMARKED, key_at, window_keys
+
+Event: TypeAlias = dg.AssetMaterialization | dg.AssetObservation
 
 MOST_EVENTS = 1_000
 """Of one table in one run: after a first load of decades of days, the newest are told of."""
 
 
-def log_materializations(
-    context: dg.OpExecutionContext, destination: Destination, done: Happening, partitions: Sequence[str | None]
-) -> None:
+def events_of(
+    instance: dg.DagsterInstance, destination: Destination, done: Happening, partitions: Sequence[str | None]
+) -> Iterator[Event]:
     """One event per partition, the last of which has the metadata; none touched is an observation.
 
     The partition None is that of changes which may be anywhere in the table.
     """
     key = keys.asset_key(done.table)
-    metadata = materialization_metadata(destination, context.instance, done)
     if not partitions:
-        context.log_event(dg.AssetObservation(key, metadata=metadata))
+        yield dg.AssetObservation(key, metadata=place_metadata(done))
         return
     chosen = list(partitions[-MOST_EVENTS:])
     for partition in chosen[:-1]:
-        context.log_event(dg.AssetMaterialization(key, partition=partition))
-    context.log_event(dg.AssetMaterialization(key, partition=chosen[-1], metadata=metadata))
+        yield dg.AssetMaterialization(key, partition=partition)
+    metadata = materialization_metadata(destination, instance, done)
+    yield dg.AssetMaterialization(key, partition=chosen[-1], metadata=metadata)
 
 
 def all_windows(

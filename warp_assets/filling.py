@@ -7,19 +7,18 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from warp_assets.generations import BACKFILL_TAG, own_generation, slice_reading
+from warp_assets.generations import BACKFILL_TAG, FULL_RESYNC_TAG, MODE_TAG, own_generation, slice_reading
 from warp_assets.work import Act
 from warp_resources.config import PartitionSettings
 from warp_resources.connectors.interfaces import Destination
 from warp_resources.dagster_bridge.partitions import DAY
 from warp_resources.dagster_bridge.windows import Window, spans
-from warp_resources.pipeline.batch import sync_table, sync_window
+from warp_resources.pipeline.batch import WINDOW, sync_table, sync_window
 from warp_resources.pipeline.engine import BATCH, STREAM, Engine, Unit
 from warp_resources.pipeline.report import SyncReport
 from warp_resources.pipeline.resync import resync_table
 
-MODE_TAG, FULL_RESYNC_TAG = "warp/mode", "warp/full_resync"
-INCREMENTAL, WINDOW, RESYNC = "incremental", "window", "resync"
+INCREMENTAL, RESYNC = "incremental", "resync"
 SNAPSHOT = "snapshot"
 
 
@@ -76,7 +75,7 @@ def windows(spans: Sequence[Window]) -> Task:
 
     def act(engine: Engine, name: str) -> SyncReport:
         reports = [sync_window(engine, name, span.since, span.until, unmarked=span.unmarked) for span in spans]
-        return _finished(engine, reports[-1], BATCH)
+        return _finished(engine, reports[-1], WINDOW)
 
     return Task(WINDOW, lambda destination: act)
 

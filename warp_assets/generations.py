@@ -12,6 +12,16 @@ from warp_resources.dagster_bridge.keys import asset_key
 from warp_resources.model.tables import TableId
 
 BACKFILL_TAG = "dagster/backfill"
+MODE_TAG, FULL_RESYNC_TAG = "warp/mode", "warp/full_resync"
+
+# Runs that are equal in these, and in their configuration, do the same.
+_TELLING_TAGS = (
+    MODE_TAG,
+    FULL_RESYNC_TAG,
+    "dagster/partition",
+    "dagster/asset_partition_range_start",
+    "dagster/asset_partition_range_end",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +36,36 @@ class Reading:
 def own_generation(run: dg.DagsterRun) -> str:
     """The generation of a run's own; a re-execution goes on where the first attempt stopped."""
     return f"run-{run.root_run_id or run.run_id}"
+
+
+def read_before(
+    run: dg.DagsterRun, instance: dg.DagsterInstance, destination: Destination, schema: str
+) -> frozenset[str]:
+    """The tables that the failed runs of which this one is a re-execution have read to their end."""
+    return frozenset(
+        its.table.name
+        for attempt in _attempts_before(run, instance)
+        for its in destination.figures_of_run(schema, attempt)
+        if its.status == "success" and its.table.name
+    )
+
+
+def _attempts_before(run: dg.DagsterRun, instance: dg.DagsterInstance) -> list[str]:
+    """The runs that this one goes on with, newest first: a run that succeeded has left nothing to do."""
+    found: list[str] = []
+    before = _parent(run, instance)
+    while before is not None and not before.is_success and _work(before) == _work(run):
+        found.append(before.run_id)
+        before = _parent(before, instance)
+    return found
+
+
+def _parent(run: dg.DagsterRun, instance: dg.DagsterInstance) -> dg.DagsterRun | None:
+    return instance.get_run_by_id(run.parent_run_id) if run.parent_run_id is not None else None
+
+
+def _work(run: dg.DagsterRun) -> tuple[object, ...]:
+    return run.job_name, run.run_config, [run.tags.get(tag) for tag in _TELLING_TAGS]
 
 
 def slice_reading(

@@ -16,7 +16,7 @@ from warp_resources.model.tables import TableId
 from warp_resources.pipeline.arrival import seconds_to_arrive
 from warp_resources.pipeline.counts import compare_counts
 from warp_resources.pipeline.engine import STREAM, Unit
-from warp_resources.pipeline.options import open_destination, open_source
+from warp_resources.pipeline.options import open_destination, open_source, open_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,13 @@ class Inspection:
         passed = counts.is_equal if is_streamed else counts.has_all
         figures = {"source": counts.after, "destination": counts.stored, "set_aside_at_most": counts.set_aside}
         text = f"{counts.after:,} rows in the source, {counts.stored:,} in the destination"
-        if not passed:
-            text += "; a full resync mends it" if is_streamed else "; the next sync brings what is new"
-        return Finding(passed, f"{text}.", dict(figures), is_severe=is_streamed)
+        if passed:
+            return Finding(True, f"{text}.", dict(figures))
+        if not is_streamed:
+            return Finding(False, f"{text}; the next sync brings what is new.", dict(figures))
+        under_way = self._under_way(table)
+        mended = under_way or "a full resync mends it"
+        return Finding(False, f"{text}; {mended}.", dict(figures), is_severe=under_way is None)
 
     def lag(self, table: TableId) -> Finding:
         """Whether what the source has arrives in time."""
@@ -69,13 +73,23 @@ class Inspection:
     def dead_letters(self, table: TableId) -> Finding:
         """Whether anything of the table was set aside."""
         count = self._statistics(table).dead_letters
-        text = f"{count:,} pending; cartridge-warp dead-letters list shows them." if count else "None pending."
+        text = f"{count:,} pending: read them in cartridge_warp_metadata.dead_letters." if count else "None pending."
         return Finding(count == 0, text, {"pending": count})
 
+    def _under_way(self, table: TableId) -> str | None:
+        """Why a stream table may lack rows although nothing is wrong with those that it has."""
+        if not self._is_streaming():
+            return "nobody streams this schema: switch its sensor on, or look at error_log"
+        state = self._destination.table_states(self._schema).get(table.name)
+        return None if state is not None and state.is_loaded else "its first load is not at its end yet"
+
+    def _is_streaming(self) -> bool:
+        with closing(open_state(self._config, self._destination)) as store:
+            return store.lease_holder(f"stream:{self._schema}") is not None
+
     def _lag_of_stream(self, unit: Unit) -> Finding:
-        with closing(self._destination.state_store()) as store:
-            if store.lease_holder(f"stream:{self._schema}") is None:
-                return Finding(False, "Nobody streams this schema: switch its sensor on, or look at error_log.")
+        if not self._is_streaming():
+            return Finding(False, "Nobody streams this schema: switch its sensor on, or look at error_log.")
         longest = self._config.monitoring.lag_warning
         seconds = seconds_to_arrive(self._source, self._destination, unit.scope, longest)
         if seconds is None:

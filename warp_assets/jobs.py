@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from datetime import UTC, datetime
 
 import dagster as dg
 
 from warp_assets import filling
+from warp_assets.asked import asked_of
+from warp_assets.events import Event
+from warp_assets.generations import FULL_RESYNC_TAG, MODE_TAG
 from warp_assets.runs import refuse_failures
 from warp_assets.tables import SLICE_POOL
 from warp_assets.ticks import Tick
 from warp_resources.config import WarpConfig
 from warp_resources.dagster_bridge import keys
-from warp_resources.errors import ConfigurationError
 from warp_resources.pipeline.options import open_destination
 
-Compute = Callable[[dg.OpExecutionContext, Mapping[str, object]], None]
+Compute = Callable[[dg.OpExecutionContext, Mapping[str, object]], Iterator[Event]]
+"""A generator: Dagster holds the end of a run back until a plain function returns, and its events with it."""
 
 _TABLES = dg.Field([str], default_value=[], description="Only these tables, by their names in the source.")
 _SYNC = {
     "tables": _TABLES,
-    "since": dg.Field(str, is_required=False, description="Instead: upsert from this time of the marker column on."),
-    "until": dg.Field(str, is_required=False, description="Instead: upsert up to this time, which is not in it."),
+    "since": dg.Field(str, is_required=False, description="Instead: upsert windows, from this time on."),
+    "until": dg.Field(str, is_required=False, description="Instead: upsert windows, up to this time, excluded."),
     "full_resync": dg.Field(bool, default_value=False, description="Instead: read the whole tables again."),
 }
 _RESYNC = {
@@ -55,40 +57,29 @@ def schema_jobs(config: WarpConfig, schema: str) -> list[dg.JobDefinition]:
 
 
 def _sync(config: WarpConfig, schema: str) -> Compute:
-    def sync(step: dg.OpExecutionContext, inputs: Mapping[str, object]) -> None:
-        asked = step.op_config
+    def sync(step: dg.OpExecutionContext, inputs: Mapping[str, object]) -> Iterator[Event]:
         with closing(open_destination(config)) as destination:
-            tick = Tick(step, config, schema, destination)
-            if filling.wants_full_resync(step.run, asked["full_resync"]):
-                failed = tick.resync(())
-            elif asked.get("since") or asked.get("until"):
-                failed = tick.window(_time(asked.get("since")), _time(asked.get("until")))
+            asked = asked_of(config, schema, destination, step.op_config)
+            tick = Tick(step, config, schema, destination, asked)
+            if filling.wants_full_resync(step.run, asked.full_resync):
+                failed = yield from tick.resync()
+            elif asked.is_window:
+                failed = yield from tick.window()
             else:
-                failed = tick.sync()
+                failed = yield from tick.sync()
         refuse_failures(schema, failed)
 
     return sync
 
 
 def _resync(config: WarpConfig, schema: str) -> Compute:
-    def resync(step: dg.OpExecutionContext, inputs: Mapping[str, object]) -> None:
+    def resync(step: dg.OpExecutionContext, inputs: Mapping[str, object]) -> Iterator[Event]:
         with closing(open_destination(config)) as destination:
-            failed = Tick(step, config, schema, destination).resync(step.op_config["slices"])
+            asked = asked_of(config, schema, destination, step.op_config)
+            failed = yield from Tick(step, config, schema, destination, asked).resync()
         refuse_failures(schema, failed)
 
     return resync
-
-
-def _time(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigurationError(
-            f"{text!r} is not a time", remedy="Write it as 2024-05-01 or 2024-05-01T13:30:00+00:00"
-        ) from None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _job(
@@ -107,6 +98,6 @@ def _job(
         description=description,
         pool=pool,
     )
-    tags = {filling.MODE_TAG: mode, filling.FULL_RESYNC_TAG: str(mode == filling.RESYNC).lower()}
+    tags = {MODE_TAG: mode, FULL_RESYNC_TAG: str(mode == filling.RESYNC).lower()}
     graph = dg.GraphDefinition(name=name, node_defs=[op], description=description)
     return graph.to_job(name=name, tags=tags, executor_def=dg.in_process_executor)

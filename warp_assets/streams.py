@@ -6,15 +6,19 @@ import threading
 from contextlib import closing
 from datetime import timedelta
 
+import structlog
+
 from warp_resources.connectors.interfaces import Destination
-from warp_resources.errors import OperatorError
+from warp_resources.errors import FencedOut, LeaseHeld, OperatorError
 from warp_resources.pipeline.arrival import seconds_to_arrive
 from warp_resources.pipeline.engine import Unit
-from warp_resources.pipeline.options import open_source
+from warp_resources.pipeline.options import open_source, open_state
 from warp_resources.pipeline.replicate import Request
 from warp_resources.pipeline.unit_process import serve
 
 LONGEST_WAIT = timedelta(minutes=10)
+
+log = structlog.get_logger(__name__)
 
 
 def bring_up_to_date(unit: Unit, destination: Destination, run_id: str) -> None:
@@ -25,8 +29,12 @@ def bring_up_to_date(unit: Unit, destination: Destination, run_id: str) -> None:
         TransientError: a database could not be reached for long.
     """
     if _holder(unit, destination) is None:
-        serve(unit, Request(once=True), threading.Event(), run_id)
-        return
+        try:
+            serve(unit, Request(once=True), threading.Event(), run_id)
+        except (LeaseHeld, FencedOut) as held:
+            log.info("streamed by another process since, which is waited for", reason=str(held))
+        else:
+            return
     with closing(open_source(unit.config)) as source:
         if seconds_to_arrive(source, destination, unit.scope, LONGEST_WAIT) is None:
             raise OperatorError(
@@ -38,5 +46,5 @@ def bring_up_to_date(unit: Unit, destination: Destination, run_id: str) -> None:
 
 def _holder(unit: Unit, destination: Destination) -> object | None:
     destination.prepare()
-    with closing(destination.state_store()) as store:
+    with closing(open_state(unit.config, destination)) as store:
         return store.lease_holder(f"stream:{unit.schema}")

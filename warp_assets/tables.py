@@ -10,13 +10,12 @@ import dagster as dg
 
 from warp_assets import filling
 from warp_assets.partitions import partitions_definition
-from warp_assets.runs import done_by, refuse_failures
+from warp_assets.runs import begin, done_by, refuse_failures
 from warp_assets.work import Outcome, each_table
 from warp_resources.config import PartitionSettings, WarpConfig, schema_settings
 from warp_resources.dagster_bridge import keys
 from warp_resources.dagster_bridge.catalog import Table
 from warp_resources.dagster_bridge.metadata import materialization_metadata, schema_metadata
-from warp_resources.model.tables import TableId
 from warp_resources.pipeline.engine import STREAM, Unit
 from warp_resources.pipeline.options import open_destination
 
@@ -94,8 +93,12 @@ def _spec(config: WarpConfig, table: Table) -> dg.AssetSpec:
 
 
 def _tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """Tags in the characters that Dagster has for them: others would stop the whole code location."""
-    return {"/".join(map(keys.tag_text, name.split("/", 1))): keys.tag_text(value) for name, value in tags.items()}
+    """Tags in the characters that Dagster has for them; one whose name has none is left out.
+
+    What Dagster does not take would stop the whole code location.
+    """
+    named = {tuple(map(keys.tag_text, name.split("/", 1))): keys.tag_text(value) for name, value in tags.items()}
+    return {"/".join(name): value for name, value in named.items() if all(name)}
 
 
 def _compute(unit: Unit, partitions: PartitionSettings) -> Callable[..., Results]:
@@ -103,18 +106,17 @@ def _compute(unit: Unit, partitions: PartitionSettings) -> Callable[..., Results
     def fill(step: dg.AssetExecutionContext, inputs: Mapping[str, object]) -> Results:
         tables = sorted(map(keys.table_of, step.selected_asset_keys))
         task = filling.task(step, unit, partitions)
-        step.instance.add_run_tags(step.run.run_id, task.tags)
         failed: list[Outcome] = []
         with closing(open_destination(unit.config)) as destination:
-            act = task.act(destination)
-            for outcome in each_table(unit, [table.name for table in tables], step.run.run_id, act):
+            done_already = begin(step.instance, step.run, destination, unit.schema, task)
+            act, names = task.act(destination), [table.name for table in tables]
+            for outcome in each_table(unit, names, step.run.run_id, act, skip=done_already):
                 if outcome.error is not None:
                     failed.append(outcome)
                     continue
-                table = TableId(unit.schema, outcome.table)
-                done = done_by(destination, table, step.run.run_id, outcome)
+                done = done_by(destination, unit, step.run.run_id, outcome)
                 metadata = materialization_metadata(destination, step.instance, done)
-                yield dg.MaterializeResult(asset_key=keys.asset_key(table), metadata=metadata)
+                yield dg.MaterializeResult(asset_key=keys.asset_key(done.table), metadata=metadata)
         refuse_failures(unit.schema, failed)
 
     return fill

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import structlog
 
-from warp_resources.errors import LeaseHeld, OperatorError, TransientError, WarpError
+from warp_resources.errors import LeaseHeld, OperatorError, TransientError, Unreachable, WarpError
 from warp_resources.model.positions import Position
 from warp_resources.pipeline.engine import Engine, Unit, open_engine
 from warp_resources.pipeline.report import SyncReport
@@ -17,6 +17,8 @@ from warp_resources.pipeline.retry import Backoff
 from warp_resources.pipeline.unit_process import ONCE_WAITS_SECONDS, STAND_BY_SECONDS, report_failure
 
 Act = Callable[[Engine, str], SyncReport]
+Left = dict[str, TransientError | None]
+"""The tables that are still to be done, each with what interrupted it last."""
 
 log = structlog.get_logger(__name__)
 
@@ -36,35 +38,67 @@ class Outcome:
         return isinstance(self.error, LeaseHeld)
 
 
-def each_table(unit: Unit, names: Sequence[str] | None, run_id: str, act: Act) -> Iterator[Outcome]:
+def each_table(
+    unit: Unit, names: Sequence[str] | None, run_id: str, act: Act, skip: Collection[str] = ()
+) -> Iterator[Outcome]:
     """Act on each table; one that fails does so alone (M3), with its cause in ``error_log``.
 
-    A lost connection is waited out with backoff, up to ``max_retries`` in a row.
+    A lost connection is waited out with backoff, up to ``max_retries`` in a row. A table whose work is
+    interrupted for another reason, such as a lock, is tried again once the others had their turn.
 
     Args:
         names: None means all that the source has.
+        skip: not these of them.
     """
     stop = threading.Event()
     backoff = Backoff(unit.backoff, stop)
-    left = None if names is None else list(names)
+    left: Left | None = None if names is None else dict.fromkeys(name for name in names if name not in skip)
     while left is None or left:
         try:
             with open_engine(unit, stop, run_id) as engine:
-                left = [table.name for table in engine.source.tables(engine.scope)] if left is None else left
-                while left:
-                    outcome = _attempt(engine, left[0], act)
-                    backoff.reset()
-                    yield outcome
-                    del left[0]
+                left = _all(engine, skip) if left is None else left
+                yield from _round(engine, left, act, backoff)
         except TransientError as error:
             if backoff.is_exhausted:
-                yield from (Outcome(name, error=error) for name in left or [""])
+                yield from _failures(left, error)
                 return
             log.warning("interrupted, will try again", unit=str(unit), attempt=backoff.attempt + 1, error=str(error))
             backoff.pause()
         except OperatorError as error:
-            yield from (Outcome(name, error=error) for name in left or [""])
+            yield from _failures(left, error)
             return
+
+
+def _all(engine: Engine, skip: Collection[str]) -> Left:
+    return {table.name: None for table in engine.source.tables(engine.scope) if table.name not in skip}
+
+
+def _round(engine: Engine, left: Left, act: Act, backoff: Backoff) -> Iterator[Outcome]:
+    """A turn for each table that is left; then what interrupted the first of them is raised."""
+    interrupted: list[TransientError] = []
+    for name in list(left):
+        try:
+            outcome = _attempt(engine, name, act)
+        except Unreachable:
+            # Those after it need the same server.
+            raise
+        except TransientError as error:
+            # One table's locks are no reason to starve those that come after it.
+            left[name] = error
+            interrupted.append(error)
+            if backoff.is_exhausted:
+                report_failure(engine, engine.table(name), engine.unit.mode, error)
+            continue
+        backoff.reset()
+        del left[name]
+        yield outcome
+    if interrupted:
+        raise interrupted[0]
+
+
+def _failures(left: Left | None, error: WarpError) -> Iterator[Outcome]:
+    """Of each table that is left, with what interrupted it itself where anything did."""
+    yield from (Outcome(name, error=cause or error) for name, cause in (left or {"": None}).items())
 
 
 def _attempt(engine: Engine, name: str, act: Act) -> Outcome:

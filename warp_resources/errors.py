@@ -35,6 +35,10 @@ class TransientError(WarpError):
     """Nothing is committed and the same call may succeed later; retried with backoff."""
 
 
+class Unreachable(TransientError):
+    """A server does not answer at all, which is so for everything that needs it."""
+
+
 class OperatorError(WarpError):
     """Trying again cannot help; the table or schema stops and shows the remedy."""
 

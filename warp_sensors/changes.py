@@ -15,8 +15,8 @@ from warp_resources.dagster_bridge import keys
 from warp_resources.dagster_bridge.catalog import Table, covers
 from warp_resources.dagster_bridge.partitions import WindowKeeper, keep_windows
 from warp_resources.errors import WarpError
-from warp_resources.pipeline.options import open_destination, open_source
-from warp_resources.telemetry.logs import mask_secrets
+from warp_resources.masking import mask
+from warp_resources.pipeline.options import open_destination, open_source, open_state
 from warp_sensors.drainer import Drainer
 from warp_sensors.memory import Memory
 from warp_sensors.reload import request_reload
@@ -25,6 +25,12 @@ from warp_sensors.reports import Reporter
 # The daemon looks at its sensors every 5 s, which is then the interval; 0 would mean 30.
 MINIMUM_SECONDS = 1
 WINDOWS_SECONDS = 60.0
+WINDOWS_BUDGET_SECONDS = 5.0
+"""For the earliest rows of tables in one tick."""
+
+PATIENCE = timedelta(seconds=2)
+"""For one answer about a table, which somebody may have locked: a stream must not wait for what is reported of it."""
+
 RECENT = timedelta(minutes=10)
 
 
@@ -67,7 +73,7 @@ class _Watcher:
         try:
             return self._tick(context)
         except WarpError as error:
-            raise dg.Failure(mask_secrets(str(error))) from None
+            raise dg.Failure(mask(str(error))) from None
         finally:
             self._busy.release()
 
@@ -78,29 +84,32 @@ class _Watcher:
         if self._drainer.is_failing:
             told += self._cause(destination)
         self._keep_windows(context.instance, destination)
+        self._drainer.renew(store)
         reporter = Reporter(self._schema, self._tables, source, destination, context.instance)
         events = reporter.events(memory, time.time())
         told += self._look_for_new_tables(destination, memory)
+        self._drainer.renew(store)
         return dg.SensorResult(skip_reason=" ".join(told), asset_events=events, cursor=memory.text())
 
     def _connections(self) -> tuple[Source, Destination, StateStore]:
         """Opened at the first tick; a broken one is made anew by itself. The source is never connected."""
         if self._opened is None:
-            destination = open_destination(self._config)
-            self._opened = open_source(self._config), destination, destination.state_store()
+            store = open_state(self._config, open_destination(self._config))
+            self._opened = open_source(self._config), open_destination(impatient(self._config)), store
         return self._opened
 
     def _cause(self, destination: Destination) -> list[str]:
         """Why the stream stopped, as its last run says."""
         runs = destination.recent_runs(self._schema, RECENT)
         causes = [run.error for run in runs if not run.table.name and run.error]
-        return [mask_secrets(causes[-1])] if causes else ["The log of the code server has the cause."]
+        return [mask(causes[-1])] if causes else ["The log of the code server has the cause."]
 
     def _keep_windows(self, instance: dg.DagsterInstance, destination: Destination) -> None:
         if time.monotonic() - self._windows_at < WINDOWS_SECONDS:
             return
         self._windows_at = time.monotonic()
-        wanted = self._windows.current(list(self._tables.values()), destination, datetime.now(UTC))
+        until = time.monotonic() + WINDOWS_BUDGET_SECONDS
+        wanted = self._windows.current(list(self._tables.values()), destination, datetime.now(UTC), until=until)
         for name, windows in wanted.items():
             keep_windows(instance, name, windows)
 
@@ -119,3 +128,10 @@ class _Watcher:
             f"New: {', '.join(new)}; "
             + ("a reload was asked for." if asked else "reload the code location to see them as assets.")
         ]
+
+
+def impatient(config: WarpConfig) -> WarpConfig:
+    """The configuration with a destination that gives up early."""
+    timeout = min(config.destination.transaction_timeout, PATIENCE)
+    destination = config.destination.model_copy(update={"transaction_timeout": timeout})
+    return config.model_copy(update={"destination": destination})

@@ -15,13 +15,14 @@ from warp_resources.config import WarpConfig, find_file
 from warp_resources.connectors.interfaces import StateStore
 from warp_resources.errors import FencedOut, LeaseHeld, WarpError
 from warp_resources.pipeline.lease import LeaseKeeper
-from warp_resources.pipeline.options import open_destination
+from warp_resources.pipeline.options import open_destination, open_state
 from warp_resources.pipeline.replicate import Request
 from warp_resources.pipeline.slice_process import help_out
 from warp_resources.pipeline.spare import keep_spare
 from warp_resources.pipeline.stopping import stop_on_signals
 from warp_resources.pipeline.unit_process import serve
 from warp_resources.telemetry.logs import configure_logging
+from warp_sensors.handover import Handover, receive
 from warp_sensors.mandate import MANDATE, drain_lease, drainer_label, stream_unit
 
 WATCH_SECONDS = 1.0
@@ -47,11 +48,15 @@ class Watch:
         self._thread.join(timeout=10)
 
     def _run(self) -> None:
-        while not self._stop.wait(WATCH_SECONDS):
-            reason = self._reason_to_stop()
-            if reason is not None:
-                log.info("drainer stops", schema=self._schema, reason=reason)
-                self._stop.set()
+        reason: str | None = None
+        try:
+            while reason is None and not self._stop.wait(WATCH_SECONDS):
+                reason = self._reason_to_stop()
+        finally:
+            # However the watch ends: nothing streams without it.
+            self._stop.set()
+        if reason is not None:
+            log.info("drainer stops", schema=self._schema, reason=reason)
 
     def _reason_to_stop(self) -> str | None:
         try:
@@ -77,7 +82,7 @@ class Watch:
         return True
 
 
-def drain(config: WarpConfig, schema: str, stop: threading.Event) -> None:
+def drain(config: WarpConfig, schema: str, stop: threading.Event, label: str) -> None:
     """Stream the schema until the mandate runs out or ``stop`` is set.
 
     Raises:
@@ -89,8 +94,8 @@ def drain(config: WarpConfig, schema: str, stop: threading.Event) -> None:
         log.info("nothing of this schema streams", schema=schema)
         return
     with closing(open_destination(config)) as destination:
-        store = destination.state_store()
-        leases = LeaseKeeper(lambda: store, label=drainer_label(config))
+        store = open_state(config, destination)
+        leases = LeaseKeeper(lambda: store, label=label)
         try:
             leases.take(drain_lease(schema))
             watch = Watch(schema, store, leases, stop)
@@ -107,20 +112,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """``python -m warp_sensors.drain --schema S``: exit code 0 where there is no more to do, 1 on failure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--schema", required=True, help="The schema to stream.")
-    schema: str = parser.parse_args(arguments).schema
+    parser.add_argument("--handed-over", action="store_true", help="Standard input has what its sensor goes by.")
+    asked = parser.parse_args(arguments)
+    schema: str = asked.schema
     stop = threading.Event()
     stop_on_signals(stop.set)
     try:
-        config = WarpConfig.from_file(find_file())
-        configure_logging(config.logging)
-        keep_spare(config, help_out)
-        drain(config, schema, stop)
+        given = receive(sys.stdin.buffer) if asked.handed_over else _from_file()
+        configure_logging(given.config.logging)
+        keep_spare(given.config, help_out)
+        drain(given.config, schema, stop, given.label)
     except LeaseHeld as held:
         log.info("drainer is not needed", schema=schema, reason=str(held))
     except WarpError as error:
         log.error("drainer stopped", schema=schema, error=str(error))
         return FAILED
     return DONE
+
+
+def _from_file() -> Handover:
+    config = WarpConfig.from_file(find_file())
+    return Handover(config, drainer_label(config))
 
 
 if __name__ == "__main__":

@@ -9,11 +9,13 @@ import time
 
 import structlog
 
-from warp_resources.config import WarpConfig, environment
+from warp_resources.config import WarpConfig, environment, schema_settings
 from warp_resources.connectors.interfaces import StateStore
+from warp_resources.dagster_bridge import keys
 from warp_resources.model.positions import Holder
 from warp_resources.pipeline.replicate import Request
 from warp_resources.pipeline.unit_process import serve
+from warp_sensors.handover import Handover, hand_over
 from warp_sensors.mandate import MANDATE, drain_lease, drainer_label, stream_lease, stream_unit
 
 MODE_VARIABLE = "CARTRIDGE_WARP_DRAIN"
@@ -40,6 +42,7 @@ class Drainer:
         self._started_at = 0.0
         self._failures = 0
         self._start_at = 0.0
+        self._is_wanted = False
 
     @property
     def is_failing(self) -> bool:
@@ -49,13 +52,18 @@ class Drainer:
     def keep(self, store: StateStore) -> str:
         """See to it that the schema is streamed for a while longer; who does it, in a sentence."""
         if self._unit is None:
+            if schema_settings(self._config, self._schema).schedule is None:
+                job = keys.sync_job(self._schema)
+                return f"Nothing of this schema streams, and it has no schedule: only runs of {job} sync it."
             return "Nothing of this schema streams: its schedule starts what there is to do."
         self._reap()
         drainer = self._alive(store.lease_holder(drain_lease(self._schema)))
         streamer = self._alive(store.lease_holder(stream_lease(self._schema)))
         if drainer is not None and drainer.label != self._label:
+            self._is_wanted = False
             store.set_mandate(self._schema, MANDATE * 0)
             return f"Process {_described(drainer)} stops, since the configuration has changed."
+        self._is_wanted = True
         store.set_mandate(self._schema, MANDATE)
         if drainer is not None:
             return f"Process {_described(drainer)} streams." if streamer else f"Process {_described(drainer)} connects."
@@ -64,6 +72,11 @@ class Drainer:
         if environment().get(MODE_VARIABLE) == TICK:
             return self._drain_here()
         return self._start()
+
+    def renew(self, store: StateStore) -> None:
+        """Give the whole mandate again at the end of a tick: what the tick did beside it took its time too."""
+        if self._is_wanted:
+            store.set_mandate(self._schema, MANDATE)
 
     def _alive(self, holder: Holder | None) -> Holder | None:
         """A holder, unless it is the process that was just reaped: its leases last a few seconds longer."""
@@ -76,9 +89,12 @@ class Drainer:
         if seconds > 0:
             return f"The drainer stopped; it is started again in {seconds:.0f} s."
         # A session of its own: what stops the terminal or the code server does not stop the stream half-way.
-        command = [sys.executable, "-m", "warp_sensors.drain", "--schema", self._schema]
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+        command = [sys.executable, "-m", "warp_sensors.drain", "--schema", self._schema, "--handed-over"]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
         self._started_at = time.monotonic()
+        if self._process.stdin is None:
+            raise AssertionError("the drainer was started with a pipe")
+        hand_over(self._process.stdin, Handover(self._config, self._label))
         log.info("drainer started", schema=self._schema, pid=self._process.pid)
         return f"Process {self._process.pid} is started."
 

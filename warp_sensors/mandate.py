@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import timedelta
+from importlib.metadata import version
 
 from warp_resources.config import WarpConfig
 from warp_resources.pipeline.engine import STREAM, Unit, units
@@ -12,6 +13,8 @@ MANDATE = timedelta(seconds=20)
 """How long a drainer runs on without a tick of its sensor."""
 
 _DIGITS = 12
+# Of what runs, not of what is installed by now: an upgrade below a running process does not change it.
+_VERSION = version("cartridge-warp")
 
 
 def drain_lease(schema: str) -> str:
@@ -30,6 +33,6 @@ def stream_unit(config: WarpConfig, schema: str) -> Unit | None:
 
 
 def drainer_label(config: WarpConfig) -> str:
-    """Tells a drainer of this configuration from one that was started with another."""
-    told = config.model_dump_json() + "\0".join(sorted(config.secrets()))
+    """Tells a drainer of this configuration and version from one that was started with others."""
+    told = "\0".join([_VERSION, config.model_dump_json(), *sorted(config.secrets())])
     return f"drainer {hashlib.sha256(told.encode()).hexdigest()[:_DIGITS]}"

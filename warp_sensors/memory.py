@@ -29,6 +29,7 @@ class Memory(BaseModel):
 
     tables: dict[str, Reported] = Field(default_factory=dict)
     slices: dict[str, list[str]] = Field(default_factory=dict)
+    has_more_slices: bool = False
     asked_for: list[str] = Field(default_factory=list)
 
     @classmethod

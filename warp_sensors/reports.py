@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,11 +18,18 @@ from warp_resources.model.positions import Position, TableState
 from warp_resources.model.reports import FinishedSlice, RunFigures
 from warp_resources.model.tables import TableId
 from warp_resources.pipeline.engine import STREAM
+from warp_resources.pipeline.shares import partitions_of
 from warp_resources.pipeline.snapshot import ENGINE_PREFIXES
 from warp_sensors.memory import Counts, Memory, counts_of, difference, total
 
 SECONDS_BETWEEN = 60.0
 """At most one report of a table within this time."""
+
+CHANGES_SECONDS, SLICES_SECONDS = 5.0, 3.0
+"""Of one tick: what there is to tell beyond is for the next one, since the mandate waits for neither."""
+
+MOST_EVENTS = 50
+"""Of one tick, slices and changes apart: a busy storage of Dagster's takes 100 ms for each before the next tick."""
 
 _RUNS_WITHIN = timedelta(hours=1)
 _SLICES_WITHIN = timedelta(hours=1)
@@ -43,21 +51,26 @@ class Reporter:
         states = self.destination.table_states(self.schema)
         known = {name: state for name, state in states.items() if name in self.tables}
         is_moved = any(state.sequence != memory.table(name).sequence for name, state in known.items())
-        slices = self._slices(memory) if is_moved or not memory.slices else []
+        slices = self._slices(memory) if is_moved or memory.has_more_slices or not memory.slices else []
         due = [
             name
             for name, state in sorted(known.items())
             if state.sequence != memory.table(name).sequence and now - memory.table(name).at >= SECONDS_BETWEEN
         ]
+        # Who has waited longest comes first, where there is more than a tick can tell.
+        due.sort(key=lambda name: memory.table(name).at)
         return [*slices, *(self._changes(memory, known, due, now) if due else [])]
 
     def _changes(
         self, memory: Memory, states: Mapping[str, TableState], due: Iterable[str], now: float
     ) -> list[dg.AssetMaterialization]:
-        """One event for each table, with what was done to it in all since its last."""
-        runs = self._own_runs()
-        found = []
+        """One event for each table, with what was done to it in all since its last; the first one at least."""
+        until = time.monotonic() + CHANGES_SECONDS
+        runs, schemas = self._own_runs(), self.destination.table_schemas(self.schema)
+        found: list[dg.AssetMaterialization] = []
         for name in due:
+            if found and (len(found) >= MOST_EVENTS or time.monotonic() >= until):
+                break
             mine = [run for run in runs if run.table.name == name]
             reported = memory.table(name)
             added = total([difference(counts_of(run), reported.counts.get(_key(run))) for run in mine])
@@ -65,7 +78,7 @@ class Reporter:
             reported.counts = {_key(run): counts_of(run) for run in mine}
             happening = self._happening(states[name], mine, added)
             if not happening.is_nothing:
-                metadata = materialization_metadata(self.destination, self.instance, happening)
+                metadata = materialization_metadata(self.destination, self.instance, happening, schemas)
                 found.append(dg.AssetMaterialization(keys.asset_key(happening.table), metadata=metadata))
         return found
 
@@ -103,11 +116,15 @@ class Reporter:
         for part in finished:
             if self._is_own(part) and not is_dagsters(part.generation.partition("-")[2]):
                 by_generation.setdefault((part.table, part.generation), []).append(part.name)
-        remembered, memory.slices = memory.slices, {}
-        found = []
+        until = time.monotonic() + SLICES_SECONDS
+        remembered, memory.slices, memory.has_more_slices = memory.slices, {}, False
+        found: list[dg.AssetMaterialization] = []
         for (table, generation), names in by_generation.items():
-            read = self._with_empty(table, names)
             key = f"{table.name}/{generation}"
+            if found and (len(found) >= MOST_EVENTS or time.monotonic() >= until):
+                memory.slices[key], memory.has_more_slices = remembered.get(key, []), True
+                continue
+            read = self._with_empty(table, names)
             memory.slices[key] = read
             found += [
                 dg.AssetMaterialization(
@@ -123,11 +140,9 @@ class Reporter:
         return settings is not None and settings.mode == STREAM and part.generation.startswith(ENGINE_PREFIXES)
 
     def _with_empty(self, table: TableId, names: list[str]) -> list[str]:
-        """A small table has fewer slices than partitions: once all are read, the others are as well."""
+        """The partitions that slices make: a plan may have more of them than partitions, or fewer."""
         partitions = slice_keys(self.tables[table.name].partitions)
-        planned = len(self.destination.table_plan(table))
-        read = [name for name in partitions if name in names]
-        return [*read, *partitions[planned:]] if len(read) >= min(planned, len(partitions)) else read
+        return partitions_of(names, len(partitions), len(self.destination.table_plan(table)))
 
 
 def _key(run: RunFigures) -> str:

@@ -9,14 +9,31 @@ from warp_resources.dagster_bridge import keys
 ZONE = "UTC"
 """Of the cron, as in the headless engine."""
 
+_UNDER_WAY = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
 
 def sync_schedule(schema: str, cron: str, job: dg.JobDefinition) -> dg.ScheduleDefinition:
-    """``sync_<schema>_schedule``, running unless somebody switches it off."""
+    """``sync_<schema>_schedule``, running unless somebody switches it off; one run of it at a time."""
+
+    def tick(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        under_way = context.instance.get_run_records(dg.RunsFilter(job_name=job.name, statuses=_UNDER_WAY), limit=1)
+        if under_way:
+            # What it does not reach, the next tick finds: a marker skips nothing.
+            return dg.SkipReason(f"Run {under_way[0].dagster_run.run_id} of {job.name} is not over yet.")
+        return dg.RunRequest()
+
     return dg.ScheduleDefinition(
         name=keys.sync_schedule(schema),
         job=job,
         cron_schedule=cron,
         execution_timezone=ZONE,
+        execution_fn=tick,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description=f"Brings the batch tables of {schema} up to date.",
+        description=f"Brings the batch tables of {schema} up to date, unless a run of the job is still at it.",
     )

@@ -98,7 +98,7 @@ def test_a_wrong_name_on_the_command_line_is_told(
 def test_a_misspelt_table_in_the_file_is_told(shop: Warp, settings: dict[str, Any], warehouse: str) -> None:
     settings["schemas"][0]["table_whitelist"] = ["user", "orders"]
     shop.write(settings)
-    for command in (["run", "--once"], ["validate", "--connect"]):
+    for command in (["run", "--once"], ["run"], ["validate", "--connect"]):
         assert "did you mean 'users'" in shop.refused(*command, code=2)
     assert schemas_of(warehouse) == set()
 
@@ -180,17 +180,56 @@ def test_a_missing_grant_is_told(shop: Warp, settings: dict[str, Any], warehouse
     ("statement", "words"),
     [
         ("create table cartridge_warp_metadata.notes (x int)", "did not make"),
+        ("create table cartridge_warp_metadata.metadata_version (x int)", "did not make"),
         ("create table cartridge_warp_metadata.metadata_version as select 999 as version", "later version"),
     ],
-    ids=["foreign", "later"],
+    ids=["foreign", "foreign of that name", "later"],
 )
 def test_metadata_of_others_or_of_a_later_version_is_left_alone(
     shop: Warp, warehouse: str, statement: str, words: str
 ) -> None:
     execute(warehouse, "create schema cartridge_warp_metadata", statement)
-    for command in (["validate", "--connect"], ["plan"], ["run", "--once"]):
+    for command in (["validate", "--connect"], ["plan"], ["run", "--once"], ["status"], ["markers", "list"]):
         assert words in shop.refused(*command, code=1)
     assert schemas_of(warehouse) == {"cartridge_warp_metadata"}
+
+
+def test_a_missing_grant_on_an_existing_schema_is_told(shop: Warp, settings: dict[str, Any], warehouse: str) -> None:
+    # SPEC: Z2
+    role = "newcomer_" + warehouse.rpartition("_")[2]
+    database = warehouse.rpartition("/")[2]
+    execute(
+        warehouse,
+        f"create role {role} login",
+        f"grant create, temporary on database {database} to {role}",
+        "create schema shop",
+    )
+    settings["destination"]["connection_string"] = warehouse.replace("postgres@", f"{role}@")
+    shop.write(settings)
+    for command in (["validate", "--connect"], ["plan"], ["run", "--once"]):
+        assert f'grant usage, create on schema "shop" to "{role}"' in shop.refused(*command, code=1)
+    assert schemas_of(warehouse) == {"shop"}
+
+
+def test_a_refused_resync_writes_nothing(shop: Warp, warehouse: str) -> None:
+    # SPEC: M5, L3
+    assert "does not cover" in shop.refused("resync", "--table", "shop.users", "--slices", "3", code=1)
+    assert schemas_of(warehouse) == set()
+
+
+def test_a_server_that_is_away_is_waited_for_once_by_all_schemas(shop: Warp, settings: dict[str, Any]) -> None:
+    # SPEC: R3, M3
+    settings["source"]["connection_string"] = f"mongodb://me:s3cret@127.0.0.1:{free_port()}/"
+    settings["schemas"] += [{"name": "crm", "mode": "batch"}, {"name": "hr", "database": "hr"}]
+    settings["performance"]["connection_timeout"] = 1
+    settings["error_handling"] = {"max_retries": 1, "max_backoff_seconds": 1}
+    shop.write(settings)
+    text = shop.refused("run", "--once", code=1)
+    lines = text.splitlines()
+    assert "the names cannot be looked up yet" in lines[0]
+    assert "MongoDB does not answer" in lines[0]
+    assert text.count("will try again") == 2
+    assert text.count("unit not tried") == 2
 
 
 def test_a_traceback_is_shown_where_it_is_asked_for(warp: Warp) -> None:

@@ -122,3 +122,31 @@ def test_markers_set_moves_a_stream_back_to_where_it_was(shop: Warp, mongo_db: M
 def test_what_is_not_built_yet_says_so(warp: Warp, command: str) -> None:
     # SPEC: L3
     assert "not built yet" in warp.refused(command, "list", "--x", code=2)
+
+
+@pytest.mark.parametrize("command", [["plan"], ["run", "--dry-run"]], ids=" ".join)
+def test_a_plan_of_some_tables_is_of_those_in_the_schemas_that_have_them(
+    shop: Warp, settings: dict[str, Any], mongo_db: MongoDatabase, command: list[str]
+) -> None:
+    # SPEC: L2
+    settings["schemas"].append({"name": "crm", "database": f"{mongo_db.name}_crm"})
+    crm = mongo_db.client[f"{mongo_db.name}_crm"]
+    crm.accounts.insert_one({"_id": 1})
+    shop.write(settings)
+    try:
+        text = shop.ok(*command, "--table", "users")
+        assert "1 to create, 0 to alter, about 40 rows to copy" in text
+        assert "orders" not in text
+        assert "Did you mean 'users'" in shop.refused(*command, "--table", "user", code=2)
+        shop.ok("run", "--once", "--table", "users")
+    finally:
+        mongo_db.client.drop_database(crm.name)
+
+
+def test_discover_tells_a_database_that_does_not_exist(
+    shop: Warp, settings: dict[str, Any], mongo_db: MongoDatabase
+) -> None:
+    # SPEC: L3
+    settings["source"]["database"] = f"{mongo_db.name}x"
+    shop.write(settings)
+    assert f"Did you mean {mongo_db.name!r}" in shop.refused("discover", code=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import urllib.error
 import urllib.request
@@ -65,7 +66,8 @@ def test_a_second_run_once_waits_then_says_who_holds_the_schema(shop: Warp, ware
     wait_for(lambda: loaded_tables(warehouse) == 2)
     text = shop.refused("run", "--once", code=1)
     assert f"process {holder.pid}" in text
-    assert f"process {holder.pid}" in shop.refused("markers", "set", "shop", '{"time": [1, 1]}', "--yes", code=1)
+    position = json.dumps(shop.json("markers", "show", "shop")["position"])
+    assert f"process {holder.pid}" in shop.refused("markers", "set", "shop", position, "--yes", code=1)
 
 
 def test_resync_mends_a_table_beside_its_running_stream(shop: Warp, warehouse: str) -> None:
@@ -113,9 +115,24 @@ def test_the_exporter_says_itself_that_the_destination_is_gone(shop: Warp, setti
     assert "s3cret" not in metrics
 
 
+def test_the_exporter_answers_in_time_where_the_source_does_not(shop: Warp, settings: dict[str, Any]) -> None:
+    # SPEC: P1
+    port = free_port()
+    settings["monitoring"] = {"prometheus": {"port": port}}
+    settings["source"]["connection_string"] = f"mongodb://127.0.0.1:{free_port()}/"
+    settings["performance"]["connection_timeout"] = 60
+    shop.write(settings)
+    shop.start("exporter")
+    wait_for(lambda: bool(_get(port, "/health")))
+    wait_for(lambda: 'role="destination"} 1.0' in _get(port, "/metrics"))
+    assert 'role="source"} 0.0' in _get(port, "/metrics")
+    assert _get(port, "/ready") == ""
+
+
 def _get(port: int, path: str) -> str:
+    """The answer, within the ten seconds that Prometheus waits; nothing where it is an error."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
             return str(answer.read().decode())
     except urllib.error.URLError:
         return ""

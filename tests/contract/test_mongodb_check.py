@@ -87,9 +87,8 @@ def test_a_server_that_is_not_there_is_named_without_its_password() -> None:
         assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("uri", ["http://x", "mongodb://", "mongodb://h:99999"])
-def test_a_wrong_connection_string_is_the_operators(uri: str) -> None:
-    with opened(uri, connection_timeout=0.5) as source, pytest.raises(OperatorError):
+def test_a_wrong_connection_string_is_the_operators() -> None:
+    with opened("mongodb+srv://a.b.c:1", connection_timeout=0.5) as source, pytest.raises(OperatorError):
         source.check(SourceScope("shop", "shop"), log=True)
 
 

@@ -141,6 +141,14 @@ def test_a_table_without_rows_is_one_empty_chunk(source_lab: SourceLab, table: s
     assert len(source.plan(scope, table, 4)) >= 1
 
 
+# SPEC: E11
+@pytest.mark.parametrize("table", ["existing", "not made yet"])
+def test_a_source_says_which_key_its_rows_have(source_lab: SourceLab, table: str) -> None:
+    source, scope = source_lab.open(), source_lab.scope()
+    assert source.key(scope, table) == ("_id",)
+    assert source.read_chunk(scope, table, KeyRange(), None, LIMITS, None).batch.key == ("_id",)
+
+
 def test_a_row_keeps_its_original(source_lab: SourceLab) -> None:
     source_lab.put("users", {"_id": 7, "name": "Ann"})
     chunk = source_lab.open().read_chunk(source_lab.scope(), "users", KeyRange(), None, LIMITS, None)

@@ -6,6 +6,8 @@ import uuid
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.execution.api import execute_run
 
 from warp_assets.definitions import definitions
 from warp_resources import WarpRunner
@@ -71,6 +73,18 @@ class Site:
         job = self.definitions().resolve_job_def(name)
         run_config = {"ops": {f"{name}_tables": {"config": config}}}
         return job.execute_in_process(instance=self.instance, run_config=run_config, tags=tags, raise_on_error=False)
+
+    def re_execute(self, name: str, run_id: str, **config: Any) -> bool:
+        """Run a job again as the UI does, as a run whose parent is the given one; whether it succeeded."""
+        job = self.definitions().resolve_job_def(name)
+        again = self.instance.create_run_for_job(
+            job,
+            run_config={"ops": {f"{name}_tables": {"config": config}}},
+            tags=job.run_tags,
+            parent_run_id=run_id,
+            root_run_id=run_id,
+        )
+        return execute_run(InMemoryJob(job), again, self.instance).success
 
     def partitions(self, schema: str, table: str) -> list[str | None]:
         """The partitions of the materializations so far, oldest first."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from tests.dagster.configurations import Site
 from warp_resources.dagster_bridge.windows import UNMARKED
 from warp_resources.model.tables import TableId
+from warp_resources.pipeline.engine import Unit, open_engine
 
 SLICES = [f"slice-{number:02d}" for number in range(8)]
 MAY = datetime(2024, 5, 1, tzinfo=UTC)
@@ -128,6 +131,44 @@ def test_the_first_sync_fills_every_window_and_later_ones_what_they_touch(crm: S
     assert crm.metadata("crm", "visits")["rows_written"] == 2
 
 
+def test_a_window_is_one_of_the_column_that_the_partitions_name() -> None:
+    # SPEC: D7
+    column = {"by": "time", "every": "month", "column": "created_at", "start": "2024-05-01"}
+    site = Site({"name": "crm", "mode": "batch", "tables": {"visits": {"partitions": column}}})
+    for number, (created, updated) in {1: (2, 9), 2: (40, 2)}.items():
+        site.server.put("crm", "visits", {**visit(number, updated), "created_at": MAY + timedelta(days=created - 1)})
+    assert site.run_job("sync_crm").success
+    for number, (created, updated) in {1: (2, 9), 2: (40, 2)}.items():
+        changed = {**visit(number, updated), "n": -1, "created_at": MAY + timedelta(days=created - 1)}
+        site.server.put("crm", "visits", changed)
+    assert site.materialise("crm", "visits", "2024-05-01").success
+    assert {key: row["n"] for key, row in site.rows("crm", "visits").items()} == {1: -1, 2: 2}
+    # What a sync brings is known by its marker, which says nothing of these windows.
+    site.server.put("crm", "visits", {**visit(3, 20), "created_at": MAY})
+    assert site.run_job("sync_crm").success
+    assert site.partitions("crm", "visits")[-1] is None
+
+
+def test_the_partitions_are_the_whole_table_also_where_its_plan_has_more_slices(shop: Site) -> None:
+    # SPEC: D7 M5
+    users = TableId("shop", "users")
+    with open_engine(Unit(shop.config, "shop", "stream"), threading.Event()) as engine:
+        shop.destination.save_plan(users, engine.source.plan(engine.scope, "users", 16))
+    assert len(shop.destination.table_plan(users)) == 16
+    with shop.destination.store.transaction() as draft:
+        rows = draft.table(users).rows
+        for key, stored in rows.items():
+            rows[key] = replace(stored, values={**stored.values, "n": -1})
+    for number, key in enumerate(SLICES, 1):
+        assert shop.materialise("shop", "users", key).success
+        left = sum(row["n"] == -1 for row in shop.rows("shop", "users").values())
+        assert left == 100 - sum(1 for ordinal in range(100) if ordinal < 100 * number // 8), key
+    spoil(shop, "shop", "users")
+    assert shop.materialise("shop", "users", *SLICES).success
+    assert spoiled(shop, "shop", "users") == []
+    assert shop.metadata("shop", "users")["rows_written"] == 100
+
+
 def test_a_sync_without_news_is_an_observation(crm: Site) -> None:
     # SPEC: D3
     before = crm.partitions("crm", "visits")
@@ -135,6 +176,25 @@ def test_a_sync_without_news_is_an_observation(crm: Site) -> None:
     assert crm.partitions("crm", "visits") == before
     [observed] = crm.instance.fetch_observations(dg.AssetKey(["crm", "visits"]), limit=1).records
     assert observed.asset_observation is not None
+    assert set(observed.asset_observation.metadata) == {"lag_seconds", "position"}
+
+
+def test_batch_tables_without_a_marker_have_no_position_of_the_stream() -> None:
+    # SPEC: D3 M2
+    site = Site({"name": "shop", "tables": {"visits": {"mode": "batch"}}})
+    site.server.put("shop", "users", {"_id": 1})
+    site.server.put("shop", "visits", {"_id": 1})
+    assert site.run_job("sync_shop").success
+    site.server.put("shop", "users", {"_id": 2})
+    site.server.put("shop", "visits", {"_id": 2})
+    done = site.run_job("sync_shop")
+    assert done.success
+    key = dg.AssetKey(["shop", "visits"])
+    records = site.instance.fetch_materializations(key, limit=100).records
+    [mine] = [record for record in records if record.run_id == done.run_id]
+    assert mine.partition_key == UNMARKED
+    assert site.metadata("shop", "visits")["position"] is None
+    assert site.metadata("shop", "users")["position"]
 
 
 def test_the_sync_job_takes_a_window_of_its_own(crm: Site) -> None:
@@ -148,11 +208,39 @@ def test_the_sync_job_takes_a_window_of_its_own(crm: Site) -> None:
     assert crm.instance.get_run_by_id(done.run_id).tags["warp/mode"] == "window"
 
 
-@pytest.mark.parametrize("config", [{"since": "yesterday"}, {"tables": ["no such table"]}], ids=str)
-def test_a_job_refuses_what_it_does_not_understand(config: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("job", "config"),
+    [
+        ("sync_crm", {"since": "yesterday"}),
+        ("sync_crm", {"since": "2024-05-02", "until": "2024-05-01"}),
+        ("sync_crm", {"since": "2024-05-02", "full_resync": True}),
+        ("sync_crm", {"tables": ["visit"]}),
+        ("resync_crm", {"tables": ["visit"]}),
+        ("resync_crm", {"tables": ["visits"], "slices": ["slice-00"]}),
+        ("sync_shop", {"tables": ["users"], "since": "2024-05-02"}),
+        ("resync_shop", {"slices": ["slice_03"]}),
+        ("resync_shop", {"tables": ["users"], "slices": ["slice-08"]}),
+    ],
+    ids=str,
+)
+def test_a_job_refuses_what_means_nothing(job: str, config: dict[str, Any]) -> None:
+    # SPEC: D3
+    site = Site({"name": "shop"}, BATCH)
+    site.server.put("shop", "users", {"_id": 1})
+    site.server.put("crm", "visits", visit(1, 1))
+    site.sync()
+    done = site.run_job(job, **config)
+    assert not done.success
+    failure = next(event.step_failure_data for event in done.all_events if event.is_step_failure)
+    assert failure.error is not None
+    assert failure.error.cause is not None
+    assert failure.error.cause.cls_name == "ConfigurationError"
+
+
+def test_a_job_refuses_a_table_that_is_not_listed() -> None:
     # SPEC: D3
     site = Site({**BATCH, "table_whitelist": ["visits"]})
-    assert not site.run_job("sync_crm", **config).success
+    assert not site.run_job("sync_crm", tables=["first"]).success
 
 
 def test_the_resync_job_mends_batch_and_stream_tables(shop: Site, crm: Site) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -87,6 +88,45 @@ def test_of_a_batch_table_only_missing_rows_are_wrong(site: Site) -> None:
         assert not inspection.rows_match(VISITS).passed
 
 
+def test_values_that_were_set_aside_excuse_no_missing_row(streaming: Site) -> None:
+    # SPEC: D4 R5
+    remove(streaming, USERS, 2)
+    set_aside(streaming, "n", "1")
+    set_aside(streaming, None, "2")
+    with Inspection.opened(streaming.config, "shop") as inspection:
+        found = inspection.rows_match(USERS)
+        assert (found.passed, found.figures["set_aside_at_most"]) == (False, 1)
+        assert "full resync" in found.text
+        assert inspection.dead_letters(USERS).figures == {"pending": 2}
+
+
+def test_missing_rows_that_are_under_way_need_no_resync(streaming: Site) -> None:
+    # SPEC: D4 R5
+    remove(streaming, USERS, 1)
+    with streaming.destination.store.transaction() as draft:
+        draft.table(USERS).state = replace(draft.table(USERS).state, is_loaded=False)
+    with Inspection.opened(streaming.config, "shop") as inspection:
+        found = inspection.rows_match(USERS)
+    assert (found.passed, found.is_severe) == (False, False)
+    assert "first load" in found.text
+
+
+def test_missing_rows_where_nobody_streams_need_a_stream(site: Site) -> None:
+    # SPEC: D4 R5
+    remove(site, USERS, 1)
+    with Inspection.opened(site.config, "shop") as inspection:
+        found = inspection.rows_match(USERS)
+    assert (found.passed, found.is_severe) == (False, False)
+    assert "nobody streams" in found.text
+
+
+def set_aside(site: Site, column: str | None, key: str) -> None:
+    """A pending letter of a value, or of a whole row."""
+    letter = DeadLetter(USERS, "{}", "write", "unlike_types", column, "{}", "extended_json", key)
+    with site.destination.store.transaction() as draft:
+        draft.letters.append(StoredLetter(letter, 1, PENDING, datetime.now(UTC)))
+
+
 def test_lag_is_in_order_while_the_stream_keeps_up(streaming: Site) -> None:
     # SPEC: D4
     with Inspection.opened(streaming.config, "shop") as inspection:
@@ -116,6 +156,22 @@ def test_lag_of_a_batch_table_is_measured_against_its_schedule(site: Site, age: 
     with Inspection.opened(site.config, "crm") as inspection:
         assert inspection.lag(VISITS).passed is passed
         assert not inspection.lag(TableId("crm", "never")).passed
+
+
+def test_a_window_that_was_loaded_again_does_not_make_a_table_new(site: Site) -> None:
+    # SPEC: D4 D7
+    with site.destination.store.transaction() as draft:
+        for key, run in draft.runs.items():
+            draft.runs[key] = replace(run, finished_at=datetime.now(UTC) - timedelta(hours=2))
+    site.server.put("crm", "visits", {"_id": 3, "updated_at": datetime.now(UTC), "n": "changed"})
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    assert site.run_job("sync_crm", since=today).success
+    assert site.rows("crm", "visits")[3]["n"] == "changed"
+    with Inspection.opened(site.config, "crm") as inspection:
+        assert not inspection.lag(VISITS).passed
+    assert site.run_job("sync_crm").success
+    with Inspection.opened(site.config, "crm") as inspection:
+        assert inspection.lag(VISITS).passed
 
 
 def test_a_pending_letter_is_found(site: Site) -> None:

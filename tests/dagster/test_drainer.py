@@ -18,6 +18,7 @@ from tests.fixtures.servers import MongoDatabase
 from warp_resources.config import WarpConfig
 from warp_resources.pipeline.options import open_destination
 from warp_sensors import drainer as module
+from warp_sensors import mandate
 from warp_sensors.drainer import Drainer
 from warp_sensors.mandate import MANDATE, drain_lease, drainer_label
 
@@ -160,10 +161,47 @@ def test_another_configuration_means_another_drainer(stream: Stream) -> None:
     eventually(is_replaced)
 
 
+def test_a_file_that_was_edited_since_does_not_part_a_drainer_from_its_sensor(stream: Stream) -> None:
+    # SPEC: D3
+    ticks = Drainer(stream.config, "shop")
+    settings = yaml.safe_load(stream.file.read_text())
+    # As it is written now, nothing of the schema streams; the code was not loaded again.
+    settings["schemas"][0]["mode"] = "batch"
+    stream.file.write_text(yaml.safe_dump(settings))
+    ticks.keep(stream.store)
+    eventually(lambda: stream.has(1))
+    assert "streams" in ticks.keep(stream.store)
+    stream.store.set_mandate("shop", MANDATE * 0)
+    ticks.renew(stream.store)
+    assert stream.store.has_mandate("shop")
+
+
+def test_another_version_means_another_drainer(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+    # SPEC: D3
+    before = drainer_label(stream.config)
+    monkeypatch.setattr(mandate, "_VERSION", "another")
+    assert drainer_label(stream.config) != before
+
+
+def test_one_without_a_reader_of_its_log_ends_with_its_mandate_too(stream: Stream) -> None:
+    # SPEC: D3
+    stream.store.set_mandate("shop", MANDATE)
+    process = stream.start()
+    eventually(lambda: stream.has(1))
+    assert process.stderr is not None
+    # As after Ctrl-C on `dagster dev 2>&1 | tee log`.
+    process.stderr.close()
+    stream.store.set_mandate("shop", MANDATE * 0)
+    process.wait(timeout=20)
+    assert stream.store.lease_holder(drain_lease("shop")) is None
+
+
 def test_one_that_fails_is_not_started_again_at_once(stream: Stream) -> None:
     # SPEC: D3
-    stream.file.write_text("source: {}")
-    ticks = Drainer(stream.config, "shop")
+    settings = yaml.safe_load(stream.file.read_text())
+    settings["schemas"][0]["tables"] = {"users": {"primary_key": ["name"]}}
+    stream.file.write_text(yaml.safe_dump(settings))
+    ticks = Drainer(WarpConfig.from_file(stream.file), "shop")
     assert "is started" in ticks.keep(stream.store)
     eventually(lambda: "started again in" in ticks.keep(stream.store))
 

@@ -54,6 +54,13 @@ def test_recent_runs_have_their_counts(destination: Destination) -> None:
     assert destination.recent_runs("other", LONG) == []
 
 
+def test_the_figures_of_one_run_are_asked_for_by_its_id(destination: Destination) -> None:
+    # SPEC: T3
+    [run] = [its for its in destination.recent_runs("shop", LONG) if its.table == USERS]
+    assert run in destination.figures_of_run("shop", run.run_id)
+    assert destination.figures_of_run("other", run.run_id) == destination.figures_of_run("shop", "no such run") == []
+
+
 def test_a_preview_is_text_under_stored_names(destination: Destination) -> None:
     # SPEC: D6
     found = destination.preview(USERS, 3)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from warp_resources.dagster_bridge.partitions import keep_windows
 from warp_resources.dagster_bridge.windows import (
+    MOST_WINDOWS,
     UNMARKED,
     Window,
     first_window,
@@ -43,6 +44,17 @@ def test_windows_reach_from_the_start_to_the_one_that_now_lies_in(
     # SPEC: D7
     keys = window_keys(every, datetime(2024, 5, 15, 8, 59, tzinfo=UTC), NOON)
     assert (keys[0], keys[-1], len(keys)) == (first, last, count)
+
+
+@pytest.mark.parametrize("every", ["hour", "day", "week", "month"])
+def test_the_first_windows_of_a_long_past_are_left_out_before_they_are_listed(every: str) -> None:
+    # SPEC: D7
+    first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+    keys = window_keys(every, first, NOON)
+    assert keys[-1] == key_at(every, NOON)
+    assert len(keys) <= MOST_WINDOWS
+    assert len(keys) > 9_000
+    assert key_at(every, first) < keys[0] < keys[-1] < key_at(every, last)
 
 
 @given(

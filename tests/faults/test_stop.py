@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 from psycopg import sql
@@ -58,6 +59,30 @@ def test_while_mongod_is_frozen(tmp_path: Path, warehouse: str) -> None:
             os.kill(frozen, signal.SIGCONT)
             process.kill()
             process.wait()
+
+
+def test_a_resync_while_mongod_is_frozen(tmp_path: Path, warehouse: str) -> None:
+    # SPEC: M6, M5, L3  FAULTS: 22
+    with EmbeddedMongod() as server, MongoClient[dict[str, Any]](server.uri) as client:
+        fill(client["shop"]["users"], 20)
+        command = Command(tmp_path, server.uri, warehouse, "shop")
+        command.once()
+        frozen = server.members[0]
+        assert frozen.pid is not None
+        os.kill(frozen.pid, signal.SIGSTOP)
+        process = command.start("resync", "--table", "shop.users")
+        try:
+            # The kernel accepts for the frozen process: from then on the command waits for its answer.
+            eventually(lambda: _is_connected(process.pid, frozen.port))
+            assert stop(process) == 1
+        finally:
+            os.kill(frozen.pid, signal.SIGCONT)
+            process.kill()
+            process.wait()
+
+
+def _is_connected(pid: int, port: int) -> bool:
+    return any(its.raddr and its.raddr.port == port for its in psutil.Process(pid).net_connections("tcp"))
 
 
 def _is_waiting(warehouse: str) -> bool:

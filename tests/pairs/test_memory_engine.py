@@ -9,7 +9,7 @@ import pytest
 from warp_resources import WarpConfig, WarpRunner
 from warp_resources.connectors.memory.destination import MemoryDestination, MemoryOptions
 from warp_resources.connectors.memory.server import MemoryServer
-from warp_resources.errors import HistoryLost, OperatorError
+from warp_resources.errors import ConfigurationError, HistoryLost, OperatorError
 from warp_resources.model.tables import TableId
 
 USERS = TableId("shop", "users")
@@ -197,3 +197,33 @@ def test_a_full_resync_of_a_new_table_reads_it_once(shop: Shop) -> None:
     shop.run_once(full_resync=True)
     sequences = {row["_warp_sequence"] for row in shop.destination.rows(USERS)}
     assert sequences == {1}
+
+
+@pytest.mark.parametrize("mode", ["stream", "batch"])
+def test_another_key_than_the_rows_have_is_refused_before_anything_is_written(mode: str) -> None:
+    # SPEC: E11 C7
+    shop = Shop(mode=mode, tables={"users": {"primary_key": "email"}})
+    shop.server.put("shop", "users", {"_id": 1, "email": "a@b"})
+    shop.server.put("shop", "orders", {"_id": 1})
+    with pytest.raises(ConfigurationError, match=r"primary_key of shop\.users .* set it to \[_id\]"):
+        shop.run_once()
+    assert not shop.destination.store.contents.tables
+    assert shop.destination.stream_state("shop") is None
+
+
+def test_the_key_that_the_rows_have_may_be_named() -> None:
+    # SPEC: E11
+    shop = Shop(tables={"users": {"primary_key": ["_id"]}})
+    shop.server.put("shop", "users", {"_id": 1, "n": 1})
+    shop.run_once()
+    assert set(shop.rows()) == {1}
+
+
+def test_a_table_that_the_whitelist_leaves_out_is_not_replicated_in_another_mode() -> None:
+    # SPEC: M2
+    shop = Shop(table_whitelist=["users"], tables={"logs": {"mode": "batch"}})
+    shop.server.put("shop", "users", {"_id": 1, "n": 1})
+    shop.server.put("shop", "logs", {"_id": 1, "n": 1})
+    shop.run_once()
+    assert set(shop.rows()) == {1}
+    assert shop.destination.rows(TableId("shop", "logs")) == []

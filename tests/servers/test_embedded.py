@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
+import signal
+import tempfile
+import threading
+import time
 from pathlib import Path
 
 import psutil
@@ -85,5 +90,38 @@ def test_without_the_wheels_the_remedy_is_said(
     server: type[EmbeddedMongod | EmbeddedPostgres], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(OperatorError, match=r"cartridge-warp\[demo\]"):
+    with pytest.raises(OperatorError, match=r"make install.*\.\[demo\]"):
         server().start()
+
+
+@pytest.mark.parametrize("server", [EmbeddedMongod, EmbeddedPostgres])
+def test_a_start_that_is_interrupted_leaves_neither_process_nor_folder(
+    server: type[EmbeddedMongod | EmbeddedPostgres], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        place.chmod(0o755)
+        monkeypatch.setattr(tempfile, "tempdir", name)
+        interrupter = threading.Thread(target=interrupt_once_filled, args=(place,))
+        interrupter.start()
+        with pytest.raises(KeyboardInterrupt), server():
+            threading.Event().wait(30)
+        interrupter.join()
+        assert not list(place.iterdir())
+        assert not any(serves(child, name) for child in psutil.Process().children())
+
+
+def serves(process: psutil.Process, place: str) -> bool:
+    """Whether a process is a server with its files in this place."""
+    try:
+        return any(word.startswith(place) for word in process.cmdline())
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return False
+
+
+def interrupt_once_filled(place: Path) -> None:
+    """Ctrl-C as soon as the server's folder has something in it, well before the server answers."""
+    deadline = time.monotonic() + 30
+    while not any(place.glob("*/*/*")) and time.monotonic() < deadline:
+        time.sleep(0.001)
+    os.kill(os.getpid(), signal.SIGINT)

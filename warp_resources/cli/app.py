@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 from importlib.metadata import version
 from types import TracebackType
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -26,10 +25,13 @@ from warp_resources.cli.arguments import hoisted
 from warp_resources.cli.demo import command as demo
 from warp_resources.cli.marking import markers_app
 from warp_resources.cli.state import State
+from warp_resources.config.loading import is_debugging
 from warp_resources.errors import ConfigurationError, WarpError
-from warp_resources.telemetry.logs import mask_secrets
+from warp_resources.masking import mask
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
+# Typer brings its own copy of click, under a private name: this is that copy's UsageError.
+UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
 
 app = typer.Typer(
     name="cartridge-warp",
@@ -88,21 +90,38 @@ unbuilt.register(app)
 def main() -> None:
     """Entry point: one clear message and an exit code (L3), a traceback only where asked for."""
     arguments = hoisted(sys.argv[1:])
-    debug = "--debug" in arguments or bool(os.environ.get("CARTRIDGE_WARP_DEBUG"))
-    if not debug:
-        sys.excepthook = _say_unexpected
+    debug = "--debug" in arguments
+    sys.excepthook = _say_unexpected
     try:
-        typer.main.get_command(app)(args=arguments, prog_name="cartridge-warp")
+        debug = debug or is_debugging()
+        if debug:
+            sys.excepthook = _show_unexpected
+        code = typer.main.get_command(app)(args=arguments, prog_name="cartridge-warp", standalone_mode=False)
+    except UsageError as error:
+        # Click quotes what it does not understand, such as a URI without its `--source`.
+        error.message = mask(
+            error.message, [argument for argument in arguments if "@" in argument or "://" in argument]
+        )
+        error.show()
+        sys.exit(EXIT_USAGE)
+    except typer.Abort:
+        typer.echo("Aborted!", err=True)
+        sys.exit(EXIT_FAILED)
     except WarpError as error:
         if debug:
-            traceback.print_exc()
-        typer.echo(f"Error: {mask_secrets(str(error))}", err=True)
+            typer.echo(mask(traceback.format_exc()), err=True)
+        typer.echo(f"Error: {mask(str(error))}", err=True)
         sys.exit(EXIT_USAGE if isinstance(error, ConfigurationError) else EXIT_FAILED)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _show_unexpected(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    typer.echo(mask("".join(traceback.format_exception(kind, error, trace))), err=True)
 
 
 def _say_unexpected(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     if not isinstance(error, KeyboardInterrupt):
-        text = mask_secrets(str(error)).partition("\n")[0]
+        text = mask(str(error)).partition("\n")[0]
         typer.echo(f"Error: {kind.__name__}: {text}. Run it with --debug for the traceback, and report it", err=True)
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Annotated
 
 import typer
 
 from warp_resources.cli.console import say, show_json, show_table
-from warp_resources.cli.naming import chosen_schemas, missing_tables, missing_text, table_named
+from warp_resources.cli.naming import chosen_schemas, missing_tables, missing_text, stored_schemas, table_named
+from warp_resources.cli.reference import whole_reference
 from warp_resources.cli.state import State
-from warp_resources.config import WarpConfig, configuration_reference, explain, json_schema, schema_settings
+from warp_resources.config import WarpConfig, explain, json_schema, schema_settings
 from warp_resources.connectors.interfaces import Destination, Source
 from warp_resources.errors import ConfigurationError, WarpError
-from warp_resources.pipeline.engine import STREAM, units
+from warp_resources.pipeline.engine import BATCH, check_source, units
 from warp_resources.pipeline.options import open_destination, open_source
 
 Json = Annotated[bool, typer.Option("--json", help="JSON, for scripts.")]
@@ -33,7 +34,7 @@ def show(
     state: State = context.obj
     config = state.load()
     named = table_named(config, table) if table else None
-    schema = named.schema if named else schema
+    schema = named.schema if named else schema or state.schema
     if schema:
         chosen_schemas(config, [schema])
     lines = explain(config, schema, named.name if named else None)
@@ -48,7 +49,7 @@ def schema(
 ) -> None:
     """The JSON Schema of the configuration file, for editors."""
     if markdown:
-        typer.echo(configuration_reference(), nl=False)
+        typer.echo(whole_reference(), nl=False)
     else:
         show_json(json_schema())
 
@@ -61,11 +62,14 @@ def validate(
     state: State = context.obj
     config = state.load()
     source, destination = open_source(config), open_destination(config)
-    say(f"{state.file_text()}: {_summary(config)}")
+    names = chosen_schemas(config, state.schema_names())
+    say(f"{state.file_text()}: {_summary(config, names)}")
+    for name in names:
+        _note_unscheduled(config, name)
     if not connect:
         return
     try:
-        checks = [*_checks(config, source, destination)]
+        checks = [*_checks(config, names, source, destination)]
     finally:
         source.close()
         destination.close()
@@ -75,19 +79,29 @@ def validate(
         raise typer.Exit(2 if all(isinstance(error, ConfigurationError) for error in failures) else 1)
 
 
-def _summary(config: WarpConfig) -> str:
-    schemas = [schema_settings(config, name) for name in chosen_schemas(config)]
+def _summary(config: WarpConfig, names: Sequence[str]) -> str:
+    schemas = [schema_settings(config, name) for name in names]
     listed = ", ".join(f"{its.name} ({its.mode})" for its in schemas)
     return f"valid, {config.source.type} to {config.destination.type}, {len(schemas)} schema(s): {listed}"
 
 
-def _checks(config: WarpConfig, source: Source, destination: Destination) -> Iterator[WarpError | None]:
-    yield _tried("destination", destination.check)
-    for name in chosen_schemas(config):
+def _note_unscheduled(config: WarpConfig, schema: str) -> None:
+    if schema_settings(config, schema).schedule is None and any(unit.mode == BATCH for unit in units(config, schema)):
+        say(
+            f"note    schema {schema!r} has batch tables and no schedule: `cartridge-warp run` syncs them every "
+            "polling_interval, but in Dagster nothing does by itself; give it a schedule"
+        )
+
+
+def _checks(
+    config: WarpConfig, names: Sequence[str], source: Source, destination: Destination
+) -> Iterator[WarpError | None]:
+    yield _tried("destination", partial(destination.check, stored_schemas(config, names)))
+    for name in names:
         database = schema_settings(config, name).database
         for unit in units(config, name):
             label = f"source {database} for schema {name} ({unit.mode})"
-            error = _tried(label, partial(source.check, unit.scope, log=unit.mode == STREAM))
+            error = _tried(label, partial(check_source, unit, source))
             yield error
         if error is None:
             yield from _table_checks(config, name, source)

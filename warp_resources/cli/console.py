@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from warp_resources.config import duration_text
-from warp_resources.telemetry.logs import mask_secrets
+from warp_resources.masking import mask
 
 
 def show_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -37,12 +37,17 @@ def show_json(value: Any) -> None:
 
 def say(text: str) -> None:
     """A line of the command's answer."""
-    typer.echo(mask_secrets(text))
+    typer.echo(mask(text))
 
 
 def note(text: str) -> None:
     """A line for the person at the terminal, kept out of what a script reads."""
-    typer.echo(mask_secrets(text), err=True)
+    typer.echo(mask(text), err=True)
+
+
+def note_exactly(text: str) -> None:
+    """The same for a text that is to be used again, such as a position: without anything hidden."""
+    typer.echo(text, err=True)
 
 
 def text_of(value: object) -> str:

@@ -12,7 +12,8 @@ from warp_resources.cli.console import bytes_text, note, show_json, show_table
 from warp_resources.cli.naming import all_tables, chosen_schemas, is_replicated, missing_tables, missing_text
 from warp_resources.cli.state import State
 from warp_resources.config import WarpConfig, effective, schema_settings
-from warp_resources.connectors.interfaces import Source
+from warp_resources.connectors.interfaces import Source, SourceScope
+from warp_resources.errors import ConfigurationError, OperatorError
 from warp_resources.pipeline.options import open_source
 
 
@@ -54,7 +55,18 @@ def discover(
 
 def _discovered(config: WarpConfig, schema: str, source: Source) -> Iterator[Discovered]:
     database = schema_settings(config, schema).database
-    for table in all_tables(config, schema, source):
+    tables = all_tables(config, schema, source)
+    if not tables:
+        _demand_database(SourceScope(schema, database), source)
+    for table in tables:
         covered = is_replicated(config, schema, table.name)
         mode = effective(config, schema, table.name).mode if covered else None
         yield Discovered(schema, database, table.name, table.row_estimate, table.byte_estimate, covered, mode)
+
+
+def _demand_database(scope: SourceScope, source: Source) -> None:
+    """Refuse a name that the server does not know: nothing was found under it."""
+    try:
+        source.check(scope, log=False)
+    except OperatorError as error:
+        raise ConfigurationError(error.message, remedy=error.remedy, **error.facts) from error

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dotenv import dotenv_values
+
+from warp_resources.errors import ConfigurationError
+
 ENV_FILE = ".env"
-_QUOTES = ("'", '"')
 
 
 def read_dotenv(path: Path) -> dict[str, str]:
-    """The variables of a file of ``NAME=value`` lines; none where there is no such file."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError:
+    """The variables of a file, by the rules of python-dotenv; none where there is no such file.
+
+    Raises:
+        ConfigurationError: the file is there but cannot be read.
+    """
+    if not path.is_file():
         return {}
-    pairs = (line.strip().removeprefix("export ").partition("=") for line in lines)
-    return {
-        name.strip(): _unquoted(value.strip())
-        for name, separator, value in pairs
-        if separator and not name.startswith("#")
-    }
-
-
-def _unquoted(value: str) -> str:
-    is_quoted = len(value) > 1 and value[0] in _QUOTES and value[-1] == value[0]
-    return value[1:-1] if is_quoted else value
+    try:
+        found = dotenv_values(path, encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        # Of a character that is no UTF-8, the exception would quote what is around it.
+        cause = (error.strerror if isinstance(error, OSError) else None) or "it is not UTF-8"
+        unreadable = ConfigurationError(
+            f"The file {path} cannot be read: {cause}", remedy="Save it as UTF-8, readable to this user"
+        )
+    else:
+        return {name: value for name, value in found.items() if value is not None}
+    raise unreadable

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import glob
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import yaml
 
 from warp_resources.connectors.interfaces import SourceTable
 
 SOURCE_VARIABLE, DESTINATION_VARIABLE = "WARP_SOURCE_URL", "WARP_DESTINATION_URL"
 _MOST_TABLES = 100
+_ONE_LINE = 2**31
 
 _WARP = """\
 # cartridge-warp: what is replicated from where to where.
@@ -116,13 +118,17 @@ def _tables(tables: Sequence[SourceTable]) -> list[str]:
 
 
 def _text(value: str) -> str:
-    """A text as YAML: JSON's spelling where the bare word might mean something else."""
+    """A text as YAML: quoted where the bare word might mean something else, and no reference to the environment."""
     is_bare = value.replace("_", "").replace("-", "").isalnum() and value.isascii() and value[0].isalpha()
-    return value if is_bare and value.lower() not in _WORDS else json.dumps(value)
+    if is_bare and value.lower() not in _WORDS:
+        return value
+    return yaml.safe_dump(value.replace("${", "$${"), default_style='"', allow_unicode=True, width=_ONE_LINE).rstrip()
 
 
 def _quoted(value: str) -> str:
-    return f"'{value}'" if "'" not in value else f'"{value}"'
+    """A URI as python-dotenv reads it back: it would put a variable in the place of ``${...}``, also within quotes."""
+    escaped = value.replace("${", "%24{").replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 _WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})

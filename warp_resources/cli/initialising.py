@@ -12,6 +12,7 @@ import typer
 from warp_resources.cli.console import say
 from warp_resources.cli.dotenv import ENV_FILE
 from warp_resources.cli.init_text import DESTINATION_VARIABLE, SOURCE_VARIABLE, Inspected, env_file, warp_yaml
+from warp_resources.cli.naming import stored_schemas
 from warp_resources.cli.state import State
 from warp_resources.cli.written import DAGSTER, WORKSPACE, text_of
 from warp_resources.config import WarpConfig, endpoint_from_uri
@@ -76,7 +77,7 @@ def _inspected(source_uri: str, destination_uri: str, schema: str | None) -> Ins
 def _check_destination(config: WarpConfig) -> None:
     destination = open_destination(config)
     try:
-        destination.check()
+        destination.check(stored_schemas(config, [schema.name for schema in config.schemas]))
     finally:
         destination.close()
 

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import psutil
 
 from warp_resources.cli.naming import chosen_schemas
 from warp_resources.config import WarpConfig, schema_settings
-from warp_resources.connectors.interfaces import SourceScope
-from warp_resources.errors import WarpError
-from warp_resources.model.positions import Holder, Position, StreamState
+from warp_resources.connectors.interfaces import Destination, Source, SourceScope, StateStore
+from warp_resources.errors import TransientError, WarpError
+from warp_resources.model.positions import Holder, Position, StreamState, TableState
 from warp_resources.model.statistics import TableStatistics
 from warp_resources.model.tables import TableId
 from warp_resources.pipeline.engine import BATCH, STREAM
 from warp_resources.pipeline.lease import this_process
-from warp_resources.pipeline.options import open_destination, open_source
+from warp_resources.pipeline.options import open_destination, open_source, open_state
 from warp_resources.telemetry import metrics
 from warp_resources.telemetry.metrics import Metric, Sample
+from warp_resources.telemetry.probe import Probe
 
 IDLE_MARKER_SECONDS = 10.0
 """An idle stream moves its marker more often than this."""
@@ -29,68 +31,80 @@ _ENDS_KEPT = 240
 SOURCE, DESTINATION = "source", "destination"
 
 
+@dataclass(frozen=True, slots=True)
+class LogEnd:
+    """Where a schema's log ended, at a time of this process's clock; no position in batch mode."""
+
+    at: float
+    position: Position | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the destination said of a schema, at a time of this process's clock."""
+
+    at: float
+    stream: StreamState | None
+    states: Mapping[str, TableState]
+    figures: Mapping[str, TableStatistics]
+    holders: Mapping[str, Holder | None]
+
+
 class Measurements:
-    """What an exporter asks for samples: one call per scrape, on connections of its own."""
+    """What an exporter asks for samples: each side is asked in a thread of its own, on connections of its own."""
 
     def __init__(self, config: WarpConfig) -> None:
         self._config = config
-        self._source = open_source(config)
-        self._destination = open_destination(config)
-        self._ends: dict[str, deque[tuple[float, Position]]] = {}
-        self._before: tuple[float, dict[TableId, int]] | None = None
+        self._schemas = chosen_schemas(config)
+        source, destination = open_source(config), open_destination(config)
+        # For comparing positions, which asks no server.
+        self._source = source
+        self._ends: dict[str, deque[LogEnd]] = {}
+        self._counts: dict[TableId, tuple[float, int]] = {}
+        self._rates: dict[TableId, float] = {}
+        self._log = Probe(lambda: _ends(config, self._schemas, source), source.close)
+        self._metadata = Probe(lambda: _readings(config, self._schemas, destination), destination.close)
 
     def __call__(self) -> list[Sample]:
-        """The samples of now. A database that does not answer is one of them, not an error."""
-        schemas = chosen_schemas(self._config)
+        """The samples of now, in about two seconds. A database that does not answer is one of them, no error."""
+        ends, readings = self._log.latest() or {}, self._metadata.latest() or {}
+        for schema, end in ends.items():
+            self._note(schema, end)
         found: list[Sample] = []
-        source_up = destination_up = True
-        counts: dict[TableId, int] = {}
-        for schema in schemas:
-            end = self._log_end(schema)
-            source_up = source_up and end is not None
-            try:
-                found += self._schema_samples(schema, counts)
-            except WarpError:
-                destination_up = False
+        for schema in self._schemas:
+            reading = readings.get(schema)
+            if reading is None:
                 found.append(Sample(metrics.SYNC_STATUS, self._labels(TableId(schema, "")), metrics.ERROR))
-        found += self._rates(counts)
-        databases = sorted({schema_settings(self._config, schema).database for schema in schemas})
-        found += [Sample(metrics.CONNECTION_UP, (SOURCE, database), source_up) for database in databases]
-        found += [Sample(metrics.CONNECTION_UP, (DESTINATION, database), destination_up) for database in databases]
+            else:
+                found += self._schema_samples(schema, reading)
+        for role, answers in ((SOURCE, ends), (DESTINATION, readings)):
+            is_up = len(answers) == len(self._schemas)
+            databases = sorted({schema_settings(self._config, schema).database for schema in self._schemas})
+            found += [Sample(metrics.CONNECTION_UP, (role, database), is_up) for database in databases]
         return found
 
     def close(self) -> None:
-        self._source.close()
-        self._destination.close()
+        self._log.close()
+        self._metadata.close()
 
-    def _log_end(self, schema: str) -> Position | None:
-        """Note where the source's log ends now: how long the marker takes to get there is the lag."""
-        settings = schema_settings(self._config, schema)
-        scope = SourceScope(schema, settings.database, settings.include, settings.exclude)
-        try:
-            if settings.mode != STREAM:
-                self._source.now()
-                return {}
-            end = self._source.log_end(scope)
-        except WarpError:
-            return None
-        self._ends.setdefault(schema, deque(maxlen=_ENDS_KEPT)).append((time.monotonic(), end))
-        return end
+    def _note(self, schema: str, end: LogEnd) -> None:
+        """How long the marker takes to get to where the log ends now is the lag."""
+        noted = self._ends.setdefault(schema, deque(maxlen=_ENDS_KEPT))
+        if end.position is not None and (not noted or noted[-1].at < end.at):
+            noted.append(end)
 
-    def _schema_samples(self, schema: str, counts: dict[TableId, int]) -> Iterator[Sample]:
-        stream, states = self._destination.stream_state(schema), self._destination.table_states(schema)
-        figures = {one.table.name: one for one in self._destination.statistics(schema)}
-        holders = self._holders(schema, list(states)) if stream is not None or states else {}
+    def _schema_samples(self, schema: str, reading: Reading) -> Iterator[Sample]:
+        stream, states, figures = reading.stream, reading.states, reading.figures
         lag = self._stream_lag(schema, stream) if stream is not None else None
-        yield from self._memory(schema, holders.get(""))
+        yield from self._memory(schema, reading.holders.get(""))
         for name in sorted({"", *states, *figures} if stream is not None else {*states, *figures}):
             table = TableId(schema, name)
             one = figures.get(name) or TableStatistics(table)
             streamed = not name or (name in states and states[name].mode == STREAM)
-            yield from self._table_samples(one, holders.get("" if streamed else name))
+            yield from self._table_samples(one, reading.holders.get("" if streamed else name))
             if not name:
                 continue
-            counts[table] = one.rows_written + one.rows_deleted
+            yield from self._rate(table, reading.at, one.rows_written + one.rows_deleted)
             if lag is not None and streamed:
                 yield Sample(metrics.LAG, self._labels(table), lag)
             updated_at = stream.updated_at if streamed and stream is not None else one.finished_at
@@ -113,15 +127,6 @@ class Measurements:
         yield from _by_kind(metrics.ERROR_COUNT, labels, one.errors)
         yield from _by_kind(metrics.SCHEMA_CHANGES, labels, one.schema_changes)
 
-    def _holders(self, schema: str, tables: list[str]) -> dict[str, Holder | None]:
-        """Who holds the stream (the empty name) and each table's batch lease."""
-        store = self._destination.state_store()
-        try:
-            batch = {name: store.lease_holder(f"{BATCH}:{TableId(schema, name)}") for name in tables}
-            return {**batch, "": store.lease_holder(f"{STREAM}:{schema}")}
-        finally:
-            store.close()
-
     def _memory(self, schema: str, holder: Holder | None) -> Iterator[Sample]:
         """Only a process of this host can be looked at."""
         if holder is None or holder.host != this_process("").host:
@@ -132,27 +137,79 @@ class Measurements:
             return
         yield Sample(metrics.MEMORY_USAGE, (schema_settings(self._config, schema).database, schema), used)
 
-    def _stream_lag(self, schema: str, stream: StreamState) -> float:
-        """The age of the oldest noted end of the log that the marker has not reached."""
-        ends = self._ends.get(schema, deque())
-        while ends and self._source.is_reached(stream.position, ends[0][1]):
-            ends.popleft()
-        unreached = time.monotonic() - ends[0][0] if ends else 0.0
+    def _stream_lag(self, schema: str, stream: StreamState) -> float | None:
+        """The age of the oldest noted end of the log that the marker has not reached; None where it cannot be read."""
+        ends: deque[LogEnd] = self._ends.get(schema, deque())
+        try:
+            while ends and self._source.is_reached(stream.position, ends[0].position or {}):
+                ends.popleft()
+        except WarpError:
+            return None
+        unreached = time.monotonic() - ends[0].at if ends else 0.0
         silent = _age(stream.updated_at)
         return max(unreached, silent if silent > IDLE_MARKER_SECONDS else 0.0)
 
-    def _rates(self, counts: dict[TableId, int]) -> Iterator[Sample]:
-        now = time.monotonic()
-        at, before = self._before or (now, {})
-        self._before = now, counts
-        if now - at <= 0:
-            return
-        for table, count in counts.items():
-            rate = max(0, count - before.get(table, count)) / (now - at)
-            yield Sample(metrics.PROCESSING_RATE, self._labels(table), rate)
+    def _rate(self, table: TableId, at: float, count: int) -> Iterator[Sample]:
+        """Rows per second between the last two readings."""
+        before, counted = self._counts.get(table, (at, count))
+        self._counts[table] = at, count
+        if at > before:
+            self._rates[table] = max(0, count - counted) / (at - before)
+        if table in self._rates:
+            yield Sample(metrics.PROCESSING_RATE, self._labels(table), self._rates[table])
 
     def _labels(self, table: TableId) -> tuple[str, ...]:
         return (schema_settings(self._config, table.schema).database, table.schema, table.name)
+
+
+def _ends(config: WarpConfig, schemas: Sequence[str], source: Source) -> dict[str, LogEnd]:
+    """Where each schema's log ends, without those that are not told."""
+    found: dict[str, LogEnd] = {}
+    for schema in schemas:
+        settings = schema_settings(config, schema)
+        scope = SourceScope(schema, settings.database, settings.include, settings.exclude)
+        try:
+            if settings.mode == STREAM:
+                position = source.log_end(scope)
+            else:
+                position = None
+                source.now()
+        except TransientError:
+            # The others have the same server, and would wait as long for it.
+            return found
+        except WarpError:
+            continue
+        found[schema] = LogEnd(time.monotonic(), position)
+    return found
+
+
+def _readings(config: WarpConfig, schemas: Sequence[str], destination: Destination) -> dict[str, Reading]:
+    """What the destination says of each schema, without those that it does not tell."""
+    found: dict[str, Reading] = {}
+    for schema in schemas:
+        try:
+            found[schema] = _reading(config, schema, destination)
+        except TransientError:
+            return found
+        except WarpError:
+            continue
+    return found
+
+
+def _reading(config: WarpConfig, schema: str, destination: Destination) -> Reading:
+    stream, states = destination.stream_state(schema), destination.table_states(schema)
+    figures = {one.table.name: one for one in destination.statistics(schema)}
+    holders = _holders(schema, list(states), open_state(config, destination)) if stream is not None or states else {}
+    return Reading(time.monotonic(), stream, states, figures, holders)
+
+
+def _holders(schema: str, tables: Sequence[str], store: StateStore) -> dict[str, Holder | None]:
+    """Who holds the stream (the empty name) and each table's batch lease."""
+    try:
+        batch = {name: store.lease_holder(f"{BATCH}:{TableId(schema, name)}") for name in tables}
+        return {**batch, "": store.lease_holder(f"{STREAM}:{schema}")}
+    finally:
+        store.close()
 
 
 def _by_kind(metric: Metric, labels: tuple[str, ...], counts: Mapping[str, int]) -> Iterator[Sample]:

@@ -28,6 +28,11 @@ def chosen_schemas(config: WarpConfig, names: Sequence[str] = ()) -> tuple[str, 
     return tuple(dict.fromkeys(names)) or served
 
 
+def stored_schemas(config: WarpConfig, names: Iterable[str]) -> list[str]:
+    """Where the tables of these schemas are stored."""
+    return [schema_settings(config, name).destination_schema for name in names]
+
+
 def table_named(config: WarpConfig, text: str) -> TableId:
     """The table that ``S.T`` means; where only one schema is served, ``T`` alone is enough.
 
@@ -72,6 +77,34 @@ def demand_table(config: WarpConfig, table: TableId, source: Source) -> SourceTa
     return known[table.name]
 
 
+def named_tables(
+    config: WarpConfig, schemas: Sequence[str], tables: Sequence[str], source: Source
+) -> dict[TableId, SourceTable]:
+    """The named tables, each in the schemas that have it.
+
+    Raises:
+        ConfigurationError: one that no schema has; with the nearest name.
+    """
+    found: dict[TableId, SourceTable] = {}
+    for name in tables:
+        refusals: list[ConfigurationError] = []
+        for schema in schemas:
+            table = TableId(schema, name)
+            try:
+                found[table] = demand_table(config, table, source)
+            except ConfigurationError as error:
+                refusals.append(error)
+        if len(refusals) == len(schemas):
+            raise refusals[0]
+    return found
+
+
+def schemas_having(found: Collection[TableId], schemas: Sequence[str]) -> list[str]:
+    """The schemas that have one of the named tables; all where no table is named."""
+    having = {table.schema for table in found}
+    return [name for name in schemas if name in having] or list(schemas)
+
+
 def missing_tables(config: WarpConfig, schema: str, source: Source) -> dict[str, str | None]:
     """Tables that the configuration names but the source lacks, each with what may have been meant."""
     settings = schema_settings(config, schema)
@@ -79,7 +112,7 @@ def missing_tables(config: WarpConfig, schema: str, source: Source) -> dict[str,
     # Asking for the tables takes time where there are many.
     existing = {found.name for found in all_tables(config, schema, source)} if named else set()
     spare = [name for name in existing if not is_replicated(config, schema, name)]
-    return {name: _nearest(name, spare) for name in named if name not in existing}
+    return {name: nearest(name, spare) for name in named if name not in existing}
 
 
 def missing_text(schema: str, table: str, near: str | None) -> str:
@@ -90,13 +123,14 @@ def missing_text(schema: str, table: str, near: str | None) -> str:
 
 def _unknown(kind: str, name: str, known: Iterable[str], where: str) -> ConfigurationError:
     names = sorted(known)
-    near = _nearest(name, names, cutoff=0.5)
+    near = nearest(name, names, cutoff=0.5)
     hint = f"Did you mean {near!r}? " if near else ""
     listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
     return ConfigurationError(f"{where} has no {kind} {name!r}", remedy=f"{hint}There are: {listed or 'none'}")
 
 
-def _nearest(name: str, known: Collection[str], cutoff: float = _SLIP) -> str | None:
+def nearest(name: str, known: Collection[str], cutoff: float = _SLIP) -> str | None:
+    """The known name that may have been meant, None where none is like it."""
     by_spelling = {one.lower(): one for one in known}
     near = difflib.get_close_matches(name.lower(), by_spelling, n=1, cutoff=cutoff)
     return by_spelling[near[0]] if near else None

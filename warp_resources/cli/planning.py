@@ -9,13 +9,20 @@ import typer
 
 from warp_resources.cli.configuring import Json
 from warp_resources.cli.console import bytes_text, note, show_json
-from warp_resources.cli.naming import chosen_schemas, demand_table, missing_tables, missing_text
+from warp_resources.cli.naming import (
+    chosen_schemas,
+    missing_tables,
+    missing_text,
+    named_tables,
+    schemas_having,
+    stored_schemas,
+)
 from warp_resources.cli.state import State
 from warp_resources.config import WarpConfig
 from warp_resources.connectors.interfaces import Destination, Source
-from warp_resources.model.tables import ChangeKind, SchemaChange, TableId, TableSchema
+from warp_resources.model.tables import ChangeKind, SchemaChange, TableSchema
 from warp_resources.pipeline.dry_run import TablePlan, plan_unit
-from warp_resources.pipeline.engine import STREAM, units
+from warp_resources.pipeline.engine import check_source, units
 from warp_resources.pipeline.options import open_destination, open_source
 
 
@@ -34,8 +41,10 @@ def show_plan(config: WarpConfig, schemas: Sequence[str], tables: Sequence[str],
     """Make the plan of the chosen schemas and show it."""
     source, destination = open_source(config), open_destination(config)
     try:
-        names = chosen_schemas(config, schemas)
-        destination.check()
+        names: Sequence[str] = chosen_schemas(config, schemas)
+        destination.check(stored_schemas(config, names))
+        if tables:
+            names = schemas_having(named_tables(config, names, tables, source), names)
         plans = [plan for name in names for plan in _plans(config, name, tuple(tables), source, destination)]
     finally:
         source.close()
@@ -53,9 +62,7 @@ def _plans(
     config: WarpConfig, schema: str, tables: tuple[str, ...], source: Source, destination: Destination
 ) -> Iterator[TablePlan]:
     for unit in units(config, schema, tables):
-        source.check(unit.scope, log=unit.mode == STREAM)
-        for table in tables:
-            demand_table(config, TableId(schema, table), source)
+        check_source(unit, source, known=bool(destination.table_states(schema)))
         yield from plan_unit(unit, source, destination)
     for missing, near in missing_tables(config, schema, source).items():
         note(missing_text(schema, missing, near))

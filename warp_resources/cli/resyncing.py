@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from typing import Annotated
 
 import typer
 
 from warp_resources.cli.console import note
-from warp_resources.cli.naming import demand_table, table_named
+from warp_resources.cli.naming import demand_table, stored_schemas, table_named
 from warp_resources.cli.progress import RowProgress
 from warp_resources.cli.state import State
+from warp_resources.config import WarpConfig
 from warp_resources.connectors.interfaces import SourceTable
 from warp_resources.model.tables import TableId
-from warp_resources.pipeline.engine import Engine, open_engine, units
-from warp_resources.pipeline.options import open_source
+from warp_resources.pipeline.engine import STREAM, Engine, open_engine, units
+from warp_resources.pipeline.options import open_destination, open_source
 from warp_resources.pipeline.report import SyncReport
-from warp_resources.pipeline.resync import resync_table
+from warp_resources.pipeline.resync import demand_coverage, resync_table
 from warp_resources.pipeline.snapshot import ChunkReport
+from warp_resources.pipeline.stopping import stop_on_signals
 from warp_resources.telemetry.logs import configure_logging
 
 _PREFIX = "resync-"
@@ -33,21 +34,32 @@ def resync(
     state: State = context.obj
     config = state.load()
     configure_logging(config.logging)
+    stop = threading.Event()
+    stop_on_signals(stop.set, code=1)
     named = table_named(config, table)
     source = open_source(config)
     try:
         found = demand_table(config, named, source)
     finally:
         source.close()
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
     [unit] = units(config, named.schema, (named.name,))
+    if unit.mode == STREAM:
+        _demand_coverage(config, named)
     with open_engine(unit, stop) as engine:
         report = _resync(engine, named, found, slices)
     if stop.is_set():
         note(f"{named}: interrupted after {report.rows_written:,} rows; the same command goes on from there")
         raise typer.Exit(1)
+
+
+def _demand_coverage(config: WarpConfig, table: TableId) -> None:
+    """Before an engine is opened, which writes."""
+    destination = open_destination(config)
+    try:
+        destination.check(stored_schemas(config, [table.schema]))
+        demand_coverage(destination, table)
+    finally:
+        destination.close()
 
 
 def _resync(engine: Engine, table: TableId, found: SourceTable, slices: int | None) -> SyncReport:

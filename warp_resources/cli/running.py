@@ -11,7 +11,14 @@ import typer
 
 from warp_resources.cli.console import note
 from warp_resources.cli.exporting import serving_metrics
-from warp_resources.cli.naming import all_tables, chosen_schemas, demand_table, missing_tables, missing_text
+from warp_resources.cli.naming import (
+    all_tables,
+    chosen_schemas,
+    missing_tables,
+    missing_text,
+    named_tables,
+    schemas_having,
+)
 from warp_resources.cli.planning import show_plan
 from warp_resources.cli.progress import RowProgress
 from warp_resources.cli.state import State
@@ -53,9 +60,9 @@ def run(
     keep_spare(config, help_out)
     names = chosen_schemas(config, wanted)
     estimates = _look(config, names, table or (), once=once)
-    having = {found.schema for found in estimates} if table else set()
-    runner = WarpRunner(config, [name for name in names if name in having] or names, table or ())
-    stop_on_signals(runner.stop)
+    runner = WarpRunner(config, schemas_having(estimates, names) if table else names, table or ())
+    # Work that has an end was not done where a stop came first.
+    stop_on_signals(runner.stop, code=1 if once else 0)
     if once:
         _run_once(config, runner, estimates, full_resync=full_resync)
         return
@@ -71,7 +78,11 @@ def _run_once(config: WarpConfig, runner: WarpRunner, estimates: dict[TableId, i
         def count(chunk: ChunkReport) -> None:
             progress.add(str(chunk.table), chunk.rows)
 
-        runner.run_once(full_resync=full_resync, on_chunk=count)
+        is_done = runner.run_once(full_resync=full_resync, on_chunk=count)
+    if not is_done:
+        rest = "the same command begins to read anew" if full_resync else "the same command goes on from there"
+        note(f"Interrupted after {progress.rows:,} rows: {rest}")
+        raise typer.Exit(1)
     if progress.rows:
         note(f"Read anew: {progress.summary()}")
 
@@ -84,9 +95,10 @@ def _look(config: WarpConfig, schemas: Sequence[str], tables: Sequence[str], *, 
     source = open_source(config)
     try:
         if tables:
-            return _named(config, schemas, tables, source)
+            named = named_tables(config, schemas, tables, source)
+            return {table: found.row_estimate for table, found in named.items()}
         for schema in schemas:
-            _tell_missing(config, schema, source, once=once)
+            _tell_missing(config, schema, source)
         counted = schemas if once else ()
         return {
             TableId(schema, found.name): found.row_estimate
@@ -95,33 +107,18 @@ def _look(config: WarpConfig, schemas: Sequence[str], tables: Sequence[str], *, 
         }
     except ConfigurationError:
         raise
-    except WarpError:
+    except WarpError as error:
+        log.warning("the names cannot be looked up yet", error=str(error))
         return {}
     finally:
         source.close()
 
 
-def _named(config: WarpConfig, schemas: Sequence[str], tables: Sequence[str], source: Source) -> dict[TableId, int]:
-    """The named tables, each in the schemas that have it; one that no schema has is refused."""
-    found: dict[TableId, int] = {}
-    for name in tables:
-        refusals: list[ConfigurationError] = []
-        for schema in schemas:
-            table = TableId(schema, name)
-            try:
-                found[table] = demand_table(config, table, source).row_estimate
-            except ConfigurationError as error:
-                refusals.append(error)
-        if len(refusals) == len(schemas):
-            raise refusals[0]
-    return found
-
-
-def _tell_missing(config: WarpConfig, schema: str, source: Source, *, once: bool) -> None:
+def _tell_missing(config: WarpConfig, schema: str, source: Source) -> None:
     """A configured table that never was, beside one of nearly its name, is a slip of the pen."""
     missing = missing_tables(config, schema, source)
     for table, near in missing.items():
-        if once and near and not _was_replicated(config, schema, table):
+        if near and not _was_replicated(config, schema, table):
             text = missing_text(schema, table, near)
             raise ConfigurationError(text[0].upper() + text[1:], remedy="Correct the name")
     for table, near in missing.items():

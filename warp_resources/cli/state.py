@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from warp_resources.cli.dotenv import ENV_FILE, read_dotenv
+from warp_resources.cli.naming import chosen_schemas
 from warp_resources.config import WarpConfig, endpoint_from_uri, environment, find_file
 from warp_resources.errors import ConfigurationError
 
@@ -24,9 +25,11 @@ class State:
     schema: str | None = None
 
     def load(self) -> WarpConfig:
-        """The configuration with the flags as its last layer."""
+        """The configuration with the flags as its last layer; a global ``--schema`` that it lacks is refused."""
         environ = self._environ()
-        return WarpConfig.from_file(self._file(environ), overrides=self._overrides(), environ=environ)
+        config = WarpConfig.from_file(self._file(environ), overrides=self._overrides(), environ=environ)
+        chosen_schemas(config, self.schema_names())
+        return config
 
     def schema_names(self) -> list[str]:
         """The schema that the global flag names, if any."""

@@ -19,7 +19,7 @@ from warp_resources.model.positions import Holder, Position, StreamState, TableS
 from warp_resources.model.statistics import TableStatistics
 from warp_resources.model.tables import TableId
 from warp_resources.pipeline.engine import BATCH, STREAM
-from warp_resources.pipeline.options import open_destination
+from warp_resources.pipeline.options import open_destination, open_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def status(
     destination = open_destination(config)
     try:
         names = chosen_schemas(config, schema or state.schema_names())
-        found = [line for name in names for line in table_statuses(destination, name)]
+        found = [line for name in names for line in table_statuses(config, destination, name)]
     finally:
         destination.close()
     if as_json:
@@ -64,13 +64,13 @@ def status(
     _show(config, found)
 
 
-def table_statuses(destination: Destination, schema: str) -> Iterator[TableStatus]:
+def table_statuses(config: WarpConfig, destination: Destination, schema: str) -> Iterator[TableStatus]:
     """The stream's own line, then the tables' in name order; none before the first run."""
     stream, tables = destination.stream_state(schema), destination.table_states(schema)
     if stream is None and not tables:
         return
     figures = {one.table.name: one for one in destination.statistics(schema)}
-    store = destination.state_store()
+    store = open_state(config, destination)
     try:
         streamer = store.lease_holder(f"stream:{schema}")
         if stream is not None:

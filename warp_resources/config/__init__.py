@@ -22,7 +22,6 @@ from warp_resources.config.durations import duration_text, parse_duration
 from warp_resources.config.editor_schema import json_schema
 from warp_resources.config.explanation import Explained, explain
 from warp_resources.config.loading import environment, find_file
-from warp_resources.config.masking import mask, mask_uri
 from warp_resources.config.models import WarpConfig
 from warp_resources.config.operations import ErrorHandling, Logging, Monitoring, Performance, Retention, Security
 from warp_resources.config.options import connector_options
@@ -59,8 +58,6 @@ __all__ = [
     "explain",
     "find_file",
     "json_schema",
-    "mask",
-    "mask_uri",
     "parse_duration",
     "parse_size",
     "schema_settings",

@@ -7,15 +7,17 @@ from datetime import timedelta
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from pydantic import BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic_core import PydanticCustomError
 
 from warp_resources.config.aliases import SOURCE, rename
 from warp_resources.config.durations import Duration, PositiveDuration
-from warp_resources.config.masking import is_secret_name
 from warp_resources.config.scalars import Count, Name, Timezone, WholeNumber
 from warp_resources.config.settings import Settings
 from warp_resources.config.tables import ChangeDetection
 from warp_resources.errors import ConfigurationError
+from warp_resources.masking import is_secret_name
+from warp_resources.uris import REMEDY, doubt
 
 _VERIFY_BY_BOOL = {True: "full", False: "none", "true": "full", "false": "none"}
 _TYPES = {"postgres": "postgresql", "mongodb+srv": "mongodb"}
@@ -63,7 +65,10 @@ class SourceConfig(Endpoint):
     """Where rows and changes come from."""
 
     database: Name | None = Field(default=None, description="The source database of every schema that names none.")
-    timezone: Timezone = Field(default="UTC", description="How naive source timestamps are read.")
+    timezone: Timezone = Field(
+        default="UTC",
+        description="How naive source timestamps are read; without effect for MongoDB, whose dates are instants.",
+    )
     change_detection: ChangeDetection = Field(default_factory=ChangeDetection, description="How changes are found.")
 
     @model_validator(mode="before")
@@ -78,8 +83,11 @@ class DestinationConfig(Endpoint):
     schema_name: Name | None = Field(
         default=None, alias="schema", description="The schema that tables land in. Default: each schema's own name."
     )
-    pool_size: Count = Field(default=10, description="Connections that are kept open.")
-    max_overflow: WholeNumber = Field(default=20, description="Connections beyond pool_size under load.")
+    pool_size: Count = Field(
+        default=10,
+        description="Connections that an engine stays within, max_overflow added: it needs 3, a second reader 3 more.",
+    )
+    max_overflow: WholeNumber = Field(default=20, description="Connections beyond pool_size.")
     batch_size: Count | None = Field(default=None, description="Rows per write, below performance.write_batch_size.")
     transaction_timeout: PositiveDuration = Field(
         default=timedelta(seconds=300), description="How long a transaction may take."
@@ -87,10 +95,18 @@ class DestinationConfig(Endpoint):
     min_interval: Duration = Field(default=timedelta(0), description="How often at most a table is written.")
 
 
-class StateConfig(Settings):
-    """Where leases, mandates and counters live."""
+def _postgresql(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().lower().startswith(("postgresql://", "postgres://")):
+        raise PydanticCustomError("state", "a PostgreSQL URI is allowed: postgresql://user:password@host:port/database")
+    return value
 
-    connection_string: SecretStr | None = Field(default=None, description="Default: the destination.")
+
+class StateConfig(Settings):
+    """Where leases and mandates live."""
+
+    connection_string: Annotated[SecretStr, AfterValidator(_postgresql)] | None = Field(
+        default=None, description="The URI of a PostgreSQL database for them. Default: the destination."
+    )
 
 
 def endpoint_from_uri(uri: str) -> dict[str, str]:
@@ -106,6 +122,11 @@ def endpoint_from_uri(uri: str) -> dict[str, str]:
     if not parts.scheme or "://" not in uri:
         raise ConfigurationError(
             "A connection was given that is not a URI", remedy="Write it as type://user:password@host:port/database"
+        )
+    reason = doubt(uri)
+    if reason is not None:
+        raise ConfigurationError(
+            f"A connection was given that is not clear: {reason}", remedy=REMEDY[0].upper() + REMEDY[1:]
         )
     found = {"type": _TYPES.get(parts.scheme, parts.scheme), "connection_string": uri}
     database = unquote(parts.path.strip("/"))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
+
+from pydantic import BaseModel
 
 from warp_resources.config.aliases import ALIASES
 from warp_resources.config.editor_schema import json_schema
@@ -12,25 +14,39 @@ _HEAD = "| key | type | default | description |\n|---|---|---|---|"
 _TYPES = {"string": "text", "integer": "whole number", "boolean": "true or false"}
 
 
-def configuration_reference() -> str:
-    """Every key with its type, default and description, a section for each part of the file."""
+def configuration_reference(options: Iterable[tuple[str, type[BaseModel]]] = ()) -> str:
+    """Every key with its type, default and description, a section for each part of the file.
+
+    Args:
+        options: the models of connectors, each with the heading of its section.
+    """
     schema = json_schema()
-    parts = ["# Configuration reference", *_sections(schema, schema, ""), _aliases()]
+    parts = ["# Configuration reference", *_sections(schema, schema, "")]
+    for title, model in options:
+        own = model.model_json_schema()
+        parts.append(_section(own, own, title))
+    parts.append(_aliases())
     return "\n\n".join(parts) + "\n"
 
 
 def _sections(root: dict[str, Any], schema: dict[str, Any], path: str) -> Iterator[str]:
-    properties = {key: its for key, its in schema["properties"].items() if not its.get("deprecated")}
-    required = schema.get("required", [])
-    in_order = sorted(properties.items(), key=lambda item: item[0] not in required)
-    rows = [_row(root, key, its, key in required) for key, its in in_order]
-    title = f"## `{path}`" if path else "## The file"
-    yield "\n\n".join([title, _summary(schema), "\n".join([_HEAD, *rows])])
-    for key, its in properties.items():
+    yield _section(root, schema, f"`{path}`" if path else "The file")
+    for key, its in _properties(schema).items():
         inner = _inner(root, its)
         if inner is not None:
             definition, suffix = inner
             yield from _sections(root, definition, f"{path}.{key}{suffix}".lstrip("."))
+
+
+def _section(root: dict[str, Any], schema: dict[str, Any], title: str) -> str:
+    required = schema.get("required", [])
+    in_order = sorted(_properties(schema).items(), key=lambda item: item[0] not in required)
+    rows = [_row(root, key, its, key in required) for key, its in in_order]
+    return "\n\n".join([f"## {title}", _summary(schema), "\n".join([_HEAD, *rows])])
+
+
+def _properties(schema: dict[str, Any]) -> dict[str, Any]:
+    return {key: its for key, its in schema["properties"].items() if not its.get("deprecated")}
 
 
 def _row(root: dict[str, Any], key: str, schema: dict[str, Any], is_required: bool) -> str:
@@ -53,6 +69,8 @@ def _default(schema: dict[str, Any]) -> str:
 
 
 def _type(root: dict[str, Any], schema: dict[str, Any]) -> str:
+    if "const" in schema:
+        return f"`{schema['const']}`"
     if "enum" in schema:
         return " | ".join(f"`{value}`" for value in schema["enum"])
     if "anyOf" in schema:

@@ -11,8 +11,9 @@ import yaml
 from pydantic import BaseModel
 
 from warp_resources.config.addresses import Address, UnknownAddress, Walk
+from warp_resources.config.aliases import ALIASES
 from warp_resources.config.layers import ENVIRONMENT, FLAG, Layers, Origin
-from warp_resources.config.messages import Problem, nearest
+from warp_resources.config.messages import Problem, key_paths, nearest
 from warp_resources.errors import ConfigurationError
 
 PREFIX = "CARTRIDGE_WARP_"
@@ -20,7 +21,8 @@ RESERVED = frozenset(PREFIX + name for name in ("CONFIG", "DRAIN", "FAILPOINTS",
 FILE_SUFFIX = "_FILE"
 
 # Kubernetes gives every pod such variables for each service, also for one named cartridge-warp.
-_SERVICE_LINK = re.compile(r"(?!.*__)(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)")
+_SERVICE_LINK = re.compile(r"(?!.*__)(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)")
+_PORT_NAME, _PORT_VALUE = re.compile(r"(?!.*__)(\w+_)?PORT"), re.compile(r"(tcp|udp|sctp)://.*")
 
 
 def with_environment(layers: Layers, model: type[BaseModel], environ: Mapping[str, str]) -> Layers:
@@ -34,7 +36,7 @@ def with_environment(layers: Layers, model: type[BaseModel], environ: Mapping[st
         try:
             address, value = _addressed(name, text, model, layers)
         except UnknownAddress as error:
-            problems.append(Problem((name,), _unknown(name, error)))
+            problems.append(Problem((name,), _unknown(name, error, model)))
             continue
         layers = layers.over(address.tree(value), Origin(ENVIRONMENT, name), name)
     if problems:
@@ -76,8 +78,14 @@ def _settings(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for name, text in environ.items():
         is_ours = name.startswith(PREFIX) and name not in RESERVED
         # Compose files pass on variables that are not set as empty ones.
-        if is_ours and text and not _SERVICE_LINK.fullmatch(name.removeprefix(PREFIX)):
+        if is_ours and text and not _is_service_link(name.removeprefix(PREFIX), text):
             yield name, text
+
+
+def _is_service_link(name: str, text: str) -> bool:
+    # Of `..._PORT` only the value tells a service's from a setting that is spelt wrongly.
+    is_address = _PORT_NAME.fullmatch(name) and _PORT_VALUE.fullmatch(text)
+    return bool(is_address or _SERVICE_LINK.fullmatch(name))
 
 
 def _addressed(name: str, text: str, model: type[BaseModel], layers: Layers) -> tuple[Address, Any]:
@@ -112,8 +120,19 @@ def _secret_file(variable: str, path: str) -> str:
     raise ConfigurationError(f"The file that {variable} names cannot be read", remedy="Mount it, or unset the variable")
 
 
-def _unknown(name: str, error: UnknownAddress) -> str:
+def _unknown(name: str, error: UnknownAddress, model: type[BaseModel]) -> str:
     segments = name.removeprefix(PREFIX).split("__")
     candidates = ["__".join([*segments[: error.index], key.upper()]) for key in error.known]
-    near = nearest("__".join(segments[: error.index + 1]), candidates).replace("mean '", f"mean '{PREFIX}")
+    # A name in one piece may be a key whose section was left out or joined by a single underscore.
+    near = nearest(segments[0], _settable(model)) if len(segments) == 1 else ""
+    near = near or nearest("__".join(segments[: error.index + 1]), candidates)
+    near = near.replace("mean '", f"mean '{PREFIX}")
     return f"addresses no known key{near or '; unset it'}"
+
+
+def _settable(model: type[BaseModel]) -> list[str]:
+    """The variables, without their prefix, of every key that has one name only and is no section."""
+    paths = [path for path in key_paths(model) if "*" not in path]
+    sections = {path[:-1] for path in paths}
+    aliases = [(section, alias) for section, names in ALIASES.items() if (section,) in sections for alias in names]
+    return ["__".join(path).upper() for path in (*paths, *aliases) if path not in sections]

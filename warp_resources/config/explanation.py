@@ -12,11 +12,11 @@ from pydantic import SecretStr
 from warp_resources.config.cascade import resolved_settings, schema_settings
 from warp_resources.config.durations import duration_text
 from warp_resources.config.layers import Path
-from warp_resources.config.masking import HIDDEN, is_secret_name, mask_uri
 from warp_resources.config.models import WarpConfig
 from warp_resources.config.resolution import GLOBAL, SCHEMA, layer_of
 from warp_resources.config.settings import Settings, fields_by_key, is_set, value_of
 from warp_resources.config.sizes import size_text
+from warp_resources.masking import HIDDEN, is_secret_name, mask
 
 
 class Explained(NamedTuple):
@@ -71,7 +71,7 @@ def text_of(value: Any, key: str = "") -> str:
         return "{" + ", ".join(f"{name}: {text_of(its, str(name))}" for name, its in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(text_of(item) for item in value) + "]"
-    return size_text(value) if key == "max_memory" else mask_uri(str(value))
+    return size_text(value) if key == "max_memory" else mask(str(value))
 
 
 def _layer(config: WarpConfig, path: Path, level: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from warp_resources.config.environment import PREFIX, lookup_in, with_environment, with_flags
 from warp_resources.config.files import read_tree
@@ -18,11 +18,26 @@ from warp_resources.errors import ConfigurationError
 
 DEFAULT_FILE = "warp.yaml"
 FILE_VARIABLE = f"{PREFIX}CONFIG"
+DEBUG_VARIABLE = f"{PREFIX}DEBUG"
 
 
 def environment() -> Mapping[str, str]:
     """The environment of this process."""
     return os.environ
+
+
+def is_debugging(environ: Mapping[str, str] | None = None) -> bool:
+    """Whether ``CARTRIDGE_WARP_DEBUG`` asks for tracebacks; read as every boolean of the configuration.
+
+    Raises:
+        ConfigurationError: it is neither true nor false.
+    """
+    text = (environment() if environ is None else environ).get(DEBUG_VARIABLE)
+    try:
+        return TypeAdapter(bool).validate_python(text) if text else False
+    except ValidationError:
+        pass
+    raise ConfigurationError(f"{DEBUG_VARIABLE} is neither true nor false", remedy="Set it to true, or unset it")
 
 
 def find_file(explicit: str | Path | None = None, environ: Mapping[str, str] | None = None) -> Path:

@@ -12,9 +12,9 @@ from pydantic_core import ErrorDetails
 
 from warp_resources.config.aliases import ALIASES
 from warp_resources.config.layers import Origin, Path
-from warp_resources.config.masking import is_secret_name, mask_uri
 from warp_resources.config.settings import fields_by_key, is_mapping, is_named_list, nested_model
 from warp_resources.errors import ConfigurationError
+from warp_resources.masking import is_secret_name, mask
 
 Origins: TypeAlias = Mapping[Path, Origin]
 
@@ -109,7 +109,7 @@ def found(value: object, path: Path, origin: Origin | None = None) -> str:
         return f"the value of {origin.detail}"
     if isinstance(value, bool):
         return str(value).lower()
-    text = mask_uri(str(value))
+    text = mask(str(value))
     text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
     return repr(text) if isinstance(value, str) else text
 

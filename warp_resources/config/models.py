@@ -14,13 +14,13 @@ from warp_resources.config.checks import check
 from warp_resources.config.connections import DestinationConfig, SourceConfig, StateConfig
 from warp_resources.config.layers import Layers
 from warp_resources.config.loading import load
-from warp_resources.config.masking import secrets_within
 from warp_resources.config.messages import Origins, Problem, configuration_error, problems_of
 from warp_resources.config.operations import ErrorHandling, Logging, Monitoring, Performance, Retention, Security
 from warp_resources.config.scalars import Name
 from warp_resources.config.settings import Settings
 from warp_resources.config.tables import DeletionStrategy, SchemaConfig
 from warp_resources.config.unsupported import unsupported
+from warp_resources.masking import secrets_within
 
 
 class WarpConfig(Settings):
@@ -35,7 +35,7 @@ class WarpConfig(Settings):
     single_schema_name: Name | None = Field(default=None, description="The schema that mode: single serves.")
     source: SourceConfig = Field(description="Where rows and changes come from.")
     destination: DestinationConfig = Field(description="Where rows land.")
-    state: StateConfig = Field(default_factory=StateConfig, description="Where leases, mandates and counters live.")
+    state: StateConfig = Field(default_factory=StateConfig, description="Where leases and mandates live.")
     schemas: tuple[SchemaConfig, ...] = Field(description="What is replicated.")
     performance: Performance = Field(default_factory=Performance, description="Batch sizes, waits and memory.")
     error_handling: ErrorHandling = Field(default_factory=ErrorHandling, description="What happens on errors.")

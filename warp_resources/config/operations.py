@@ -64,7 +64,9 @@ class ErrorHandling(Settings):
     ignore_type_conversion_errors: bool = Field(
         default=True, description="Go on after a value that does not fit its column; false: the table stops instead."
     )
-    log_conversion_warnings: bool = Field(default=True, description="Log a warning for values that did not fit.")
+    log_conversion_warnings: bool = Field(
+        default=True, description="Note in error_log which values were converted without loss; losses are always noted."
+    )
     on_history_lost: Literal["resync", "fail"] = Field(
         default="resync", description="When the source no longer has the changes since the marker: resync, or stop."
     )

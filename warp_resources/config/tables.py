@@ -25,7 +25,10 @@ class ChangeDetection(Settings):
 
     strategy: Strategy | None = Field(default=None, description="Default: log for stream, timestamp for batch.")
     column: Name = Field(default="updated_at", description="The marker column of batch tables.")
-    timezone: Timezone = Field(default="UTC", description="How naive values of the marker column are read.")
+    timezone: Timezone = Field(
+        default="UTC",
+        description="How naive values of the marker column are read; no effect for MongoDB: its dates are instants.",
+    )
     lookback: Duration = Field(
         default=timedelta(minutes=5), description="How far before its marker a batch reads again, for late rows."
     )
@@ -117,11 +120,17 @@ class SchemaConfig(CascadingSettings):
         default=None, description="The source's database or schema. Default: source.database, else the name."
     )
     mode: Mode = Field(default="stream", description="stream: continuous, from the log; batch: by cron and marker.")
-    schedule: Cron | None = Field(default=None, description="When batch tables are synced, as cron.")
+    schedule: Cron | None = Field(
+        default=None,
+        description="When batch tables are synced, as cron. Without it, `cartridge-warp run` syncs them every "
+        "polling_interval, but in Dagster nothing does by itself.",
+    )
     default_batch_size: Count | None = Field(default=None, description="Sets stream_batch_size and write_batch_size.")
     table_whitelist: Names = Field(default=(), description="The tables to replicate, as globs. Default: all.")
     table_blacklist: Names = Field(default=(), description="The tables to leave out, as globs; this wins.")
-    max_parallel_streams: Count = Field(default=3, description="How many tables are read at the same time.")
+    max_parallel_streams: Count = Field(
+        default=3, description="How many readings of tables go on at the same time: 1 keeps a second process away."
+    )
     tables: tuple[TableConfig, ...] = Field(default=(), description="Settings of single tables, a list or by name.")
 
     @model_validator(mode="before")

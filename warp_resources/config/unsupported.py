@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Unsupported:
-    """A key, ``*`` standing for any name, and those of its values that are refused; none means all."""
+    """A key, ``*`` standing for any name, and those of its values that are refused; none means all but ``default``."""
 
     key: str
     values: frozenset[str] = frozenset()
+    default: float | None = None
 
 
 _POLICIES = frozenset({"freeze", "discard", "quarantine"})
@@ -31,6 +32,8 @@ _ANY_SCHEMA, _ANY_TABLE = "schemas.*", "schemas.*.tables.*"
 UNSUPPORTED = (
     Unsupported("source.type", frozenset({"mysql", "mariadb", "bigquery", "dynamodb", "postgresql"})),
     Unsupported("destination.type", frozenset({"bigquery", "mysql"})),
+    Unsupported("destination.min_interval"),
+    Unsupported("error_handling.max_rejected_share", default=0.1),
     Unsupported("security.encryption_key"),
     Unsupported("deletion_strategy", frozenset({"soft"})),
     Unsupported(f"{_ANY_SCHEMA}.deletion_strategy", frozenset({"soft"})),
@@ -59,8 +62,14 @@ def unsupported(config: WarpConfig) -> list[Problem]:
         Problem(path, f"{value} is not supported yet" if line.values else "is not supported yet")
         for line in UNSUPPORTED
         for path, value in _set_values(config, tuple(line.key.split(".")))
-        if (value in line.values if line.values else value)
+        if _is_refused(line, value)
     ]
+
+
+def _is_refused(line: Unsupported, value: Any) -> bool:
+    if line.values:
+        return value in line.values
+    return bool(value) if line.default is None else value != line.default
 
 
 def _set_values(settings: Any, key: Path, path: Path = ()) -> Iterator[tuple[Path, Any]]:

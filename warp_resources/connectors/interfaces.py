@@ -33,8 +33,13 @@ from warp_resources.model.positions import (
     TableState,
 )
 from warp_resources.model.reports import FinishedSlice, RunFigures
+from warp_resources.model.retention import RetentionPeriods
 from warp_resources.model.statistics import TableStatistics
 from warp_resources.model.tables import TableId, TableSchema
+
+ENGINE_CONNECTIONS = 3
+"""What an engine process holds to the destination: one for data, two for leases; old metadata goes through one
+more, once an hour and for moments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +134,10 @@ class Source(Protocol):
         """The tables of the scope, in name order."""
         ...
 
+    def key(self, scope: SourceScope, table: str) -> tuple[str, ...] | None:
+        """The key columns that a table's rows and deletes come with, known or not; None where it has no key."""
+        ...
+
     def now(self) -> datetime:
         """The source's clock, in UTC."""
         ...
@@ -194,8 +203,8 @@ class Destination(Protocol):
 
     def __init__(self, options: Any) -> None: ...
 
-    def check(self) -> None:
-        """Reach the server and prove the grants that writing needs; changes nothing."""
+    def check(self, schemas: Sequence[str] = ()) -> None:
+        """Reach the server and prove the grants that writing into these stored schemas needs; changes nothing."""
         ...
 
     def prepare(self) -> None:
@@ -343,11 +352,29 @@ class Destination(Protocol):
         start: Position | None = None,
         end: Position | None = None,
     ) -> None:
-        """Open, finish or fail a row of ``sync_runs``; ``write`` keeps its counts by run and table."""
+        """Open, finish or fail a row of ``sync_runs``; ``write`` keeps its counts by run, table and mode.
+
+        Who opens the row of a batch table, or of a schema's stream (no table name), holds its lease: rows that
+        others left running there end as ``interrupted``. A row that ends takes along what the run counted of
+        its table in other modes, or of its schema's tables.
+        """
         ...
 
     def record_errors(self, errors: Sequence[ErrorEntry], run_id: str) -> None:
         """Append ``ErrorEntry`` values to ``error_log`` outside any batch."""
+        ...
+
+    def remove_expired(self, periods: RetentionPeriods, limit: int) -> int:
+        """Remove metadata that is older than its period, at most ``limit`` rows of each table at a time.
+
+        Call it again until it is 0, which it also is while another process is at it; on an instance of its
+        own, since no commit waits for it. Pending dead letters, runs that go on, markers and
+        ``schema_registry`` stay, and so do resolved letters of a table with an open generation.
+        ``statistics`` goes on counting what is gone.
+
+        Returns:
+            The rows removed.
+        """
         ...
 
     def row_count(self, table: TableId) -> int:
@@ -360,6 +387,10 @@ class Destination(Protocol):
 
     def recent_runs(self, schema: str, within: timedelta) -> list[RunFigures]:
         """The runs of a schema's tables that go on or ended within that time, oldest first."""
+        ...
+
+    def figures_of_run(self, schema: str, run_id: str) -> list[RunFigures]:
+        """What one run has done to each table of a schema so far, however long ago it was."""
         ...
 
     def finished_slices(self, schema: str, within: timedelta) -> list[FinishedSlice]:

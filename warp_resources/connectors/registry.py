@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import TypeVar
@@ -20,6 +21,7 @@ _BUILT_IN = {
     (SOURCE, "mongodb"): "warp_resources.connectors.mongodb.source:MongoSource",
     (DESTINATION, "postgresql"): "warp_resources.connectors.postgresql.destination:PostgresDestination",
 }
+_PROTOCOLS: dict[str, type] = {SOURCE: Source, DESTINATION: Destination}
 _registered: dict[tuple[str, str], type] = {}
 
 Class = TypeVar("Class", bound=type)
@@ -49,6 +51,11 @@ def list_connectors() -> dict[str, list[str]]:
     """The known type names by role, without loading any."""
     known = {*_BUILT_IN, *_registered, *_plug_ins()}
     return {role: sorted(name for its, name in known if its == role) for role in (SOURCE, DESTINATION)}
+
+
+def built_in_connectors() -> list[tuple[str, str]]:
+    """Role and name of each connector that comes with the package, sources first."""
+    return sorted(_BUILT_IN, key=lambda key: (key[0] != SOURCE, key[1]))
 
 
 def _register(role: str, name: str) -> Callable[[Class], Class]:
@@ -84,6 +91,22 @@ def _plug_ins() -> dict[tuple[str, str], str]:
 
 
 def _find(role: str, name: str) -> type:
+    cls = _named(role, name)
+    lacking = sorted(its for its in _promised(_PROTOCOLS[role]) if not hasattr(cls, its))
+    if lacking:
+        raise ConfigurationError(
+            f"{cls.__name__}, which `type: {name}` names, is no {role} connector: it lacks {', '.join(lacking)}",
+            remedy="Name another class, or give it what docs/connectors.md asks of it",
+        )
+    return cls
+
+
+def _promised(protocol: type) -> set[str]:
+    members = {*vars(protocol), *inspect.get_annotations(protocol)}
+    return {name for name in members if not name.startswith("_")}
+
+
+def _named(role: str, name: str) -> type:
     if (role, name) in _registered:
         return _registered[role, name]
     if (role, name) in _BUILT_IN:
@@ -103,6 +126,8 @@ def _find(role: str, name: str) -> type:
 
 def _load(target: str) -> type:
     module, _, attribute = target.partition(":")
+    if not all(part.isidentifier() for part in (*module.split("."), attribute)):
+        raise ConfigurationError(f"Connector {target!r} is not written as module:Class", remedy="Correct `type`")
     try:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:

@@ -38,7 +38,7 @@ def table_of(key: dg.AssetKey) -> TableId:
 def dagster_name(name: str) -> str:
     """A name where Dagster wants ``[A-Za-z0-9_]+``: what is changed gets a hash of the exact name."""
     allowed = _ALLOWED.sub("_", name)
-    if allowed == name and name not in _RESERVED:
+    if name and allowed == name and name not in _RESERVED:
         return name
     digits = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_DIGITS]
     return f"{allowed}_{digits}"

@@ -6,15 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import dagster as dg
+import structlog
 
 from warp_resources.connectors.interfaces import Destination
 from warp_resources.dagster_bridge.keys import asset_key
 from warp_resources.dagster_bridge.preview import ROWS, preview
 from warp_resources.dagster_bridge.trend import earlier_counts, trend
+from warp_resources.errors import TransientError
 from warp_resources.model.positions import Position
 from warp_resources.model.tables import TableId, TableSchema
 
 Metadata = Mapping[str, dg.MetadataValue]
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,23 +38,48 @@ class Happening:
         return not (self.rows_written or self.rows_deleted or self.rows_rejected)
 
 
-def materialization_metadata(destination: Destination, instance: dg.DagsterInstance, its: Happening) -> Metadata:
-    """All of D6: what was done, and what the table looks like now."""
-    schema = destination.table_schemas(its.table.schema).get(its.table.name)
+def materialization_metadata(
+    destination: Destination,
+    instance: dg.DagsterInstance,
+    its: Happening,
+    schemas: Mapping[str, TableSchema] | None = None,
+) -> Metadata:
+    """All of D6: what was done, and what the table looks like now.
+
+    Args:
+        schemas: what ``table_schemas`` of the schema just gave, where many tables are told of.
+    """
+    known = destination.table_schemas(its.table.schema) if schemas is None else schemas
     found: dict[str, dg.MetadataValue] = {
         "rows_written": dg.MetadataValue.int(its.rows_written),
         "rows_deleted": dg.MetadataValue.int(its.rows_deleted),
         "rows_rejected": dg.MetadataValue.int(its.rows_rejected),
         "bytes": dg.MetadataValue.int(its.byte_count),
-        "lag_seconds": dg.MetadataValue.null()
-        if its.lag_seconds is None
-        else dg.MetadataValue.float(round(its.lag_seconds, 3)),
-        "position": dg.MetadataValue.null() if its.position is None else dg.MetadataValue.json(its.position),
-        "dagster/row_count": dg.MetadataValue.int(destination.row_estimate(its.table)),
-        "preview": preview(destination.preview(its.table, ROWS)),
+        **place_metadata(its),
         "trend": trend([*earlier_counts(instance, asset_key(its.table)), its.rows_written]),
     }
-    return found | dict(schema_metadata(schema))
+    return {**found, **_appearance(destination, its.table), **schema_metadata(known.get(its.table.name))}
+
+
+def _appearance(destination: Destination, table: TableId) -> Metadata:
+    """How many rows there are and some of them; nothing of a table that somebody locked or that takes too long."""
+    try:
+        return {
+            "dagster/row_count": dg.MetadataValue.int(destination.row_estimate(table)),
+            "preview": preview(destination.preview(table, ROWS)),
+        }
+    except TransientError as error:
+        log.warning("table not looked at", table=str(table), error=str(error))
+        return {}
+
+
+def place_metadata(its: Happening) -> Metadata:
+    """Where a table stands, which is all there is to say when nothing was done."""
+    lag, position = its.lag_seconds, its.position
+    return {
+        "lag_seconds": dg.MetadataValue.null() if lag is None else dg.MetadataValue.float(round(lag, 3)),
+        "position": dg.MetadataValue.null() if position is None else dg.MetadataValue.json(position),
+    }
 
 
 def schema_metadata(schema: TableSchema | None) -> Metadata:

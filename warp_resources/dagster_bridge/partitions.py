@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,6 +13,7 @@ from warp_resources.config import PartitionSettings, TableSettings
 from warp_resources.connectors.interfaces import Destination
 from warp_resources.dagster_bridge.keys import dagster_name
 from warp_resources.dagster_bridge.windows import UNMARKED, first_window, window_keys
+from warp_resources.errors import TransientError
 from warp_resources.model.tables import TableId
 
 DAY = "day"
@@ -36,25 +38,35 @@ class WindowKeeper:
         self._earliest: dict[TableId, datetime] = {}
         self._ask_at: dict[TableId, float] = {}
 
-    def current(self, tables: Sequence[TableSettings], destination: Destination, now: datetime) -> dict[str, list[str]]:
-        """The keys of each set of windows, by its name, that of the unmarked rows first."""
+    def current(
+        self, tables: Sequence[TableSettings], destination: Destination, now: datetime, *, until: float = math.inf
+    ) -> dict[str, list[str]]:
+        """The keys of each set of windows, by its name, that of the unmarked rows first.
+
+        No table is asked for its earliest row from the monotonic time ``until`` on: another call goes on.
+        """
         begins: dict[tuple[str, str], datetime] = {}
         for table in tables:
             settings = table.partitions
             if settings.by == "time":
                 its = (windows_name(table.table.schema, settings), settings.every or DAY)
-                earliest = self._earliest_of(table, destination) if settings.start is None else None
+                earliest = self._earliest_of(table, destination, until) if settings.start is None else None
                 begin = first_window(settings.start, earliest, now)
                 begins[its] = min(begins.get(its, begin), begin)
         return {name: [UNMARKED, *window_keys(every, begin, now)] for (name, every), begin in begins.items()}
 
-    def _earliest_of(self, table: TableSettings, destination: Destination) -> datetime | None:
+    def _earliest_of(self, table: TableSettings, destination: Destination, until: float) -> datetime | None:
         its = table.table
-        if its not in self._earliest and time.monotonic() >= self._ask_at.get(its, 0.0):
-            found = destination.earliest(its, table.partitions.column or table.marker_column)
+        if its not in self._earliest and self._ask_at.get(its, 0.0) <= time.monotonic() < until:
+            try:
+                found = destination.earliest(its, table.partitions.column or table.marker_column)
+                is_empty = found is None and not destination.row_estimate(its)
+            except TransientError:
+                # Somebody locked it.
+                found, is_empty = None, False
             if found is not None:
                 self._earliest[its] = found
-            elif destination.row_estimate(its):
+            elif not is_empty:
                 # It holds no time, or takes long to search.
                 self._ask_at[its] = time.monotonic() + _ASK_AGAIN_SECONDS
         return self._earliest.get(its)

@@ -9,7 +9,7 @@ import dagster as dg
 
 from warp_resources.config import WarpConfig, find_file
 from warp_resources.connectors.interfaces import Destination, Source, StateStore
-from warp_resources.pipeline.options import open_destination, open_source
+from warp_resources.pipeline.options import open_destination, open_source, open_state
 
 
 class _Configured(dg.ConfigurableResource[object]):
@@ -64,9 +64,10 @@ class StateResource(_Configured):
     @contextmanager
     def open(self) -> Iterator[StateStore]:
         """The state store, on a connection of its own."""
-        destination = open_destination(self.config())
+        config = self.config()
+        destination = open_destination(config)
         try:
-            store = destination.state_store()
+            store = open_state(config, destination)
             try:
                 yield store
             finally:

@@ -18,6 +18,14 @@ MOST_WINDOWS = 10_000
 """So that an hourly table with decades of rows does not drown the instance; ``start`` can say more."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Keys sort as their times do where years have four digits, also that of the Monday before; calendars look ahead.
+_FIRST, _LAST = datetime(1000, 1, 6, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+_LONGEST = {
+    "hour": timedelta(hours=1),
+    "day": timedelta(days=1),
+    "week": timedelta(days=7),
+    "month": timedelta(days=31),
+}
 # The window that now lies in is one too: it holds the newest rows.
 _INCLUDING_NOW = 1
 _CALENDARS: dict[str, Callable[[datetime], dg.TimeWindowPartitionsDefinition]] = {
@@ -38,8 +46,11 @@ class Window:
 
 
 def window_keys(every: str, start: datetime, now: datetime) -> list[str]:
-    """The keys of all windows from the one that ``start`` lies in to the one that ``now`` lies in."""
-    found = _calendar(every, start).get_partition_keys(current_time=now)
+    """The keys of the windows from the one that ``start`` lies in to the one that ``now`` lies in, the latest."""
+    until = min(max(now, _FIRST), _LAST)
+    # Not all are listed first: since the year 1 there are millions of hours.
+    begin = max(start, _FIRST, until - _LONGEST[every] * MOST_WINDOWS)
+    found = _calendar(every, min(begin, until)).get_partition_keys(current_time=until)
     return list(found[-MOST_WINDOWS:])
 
 

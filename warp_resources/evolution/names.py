@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections.abc import Collection
+from fnmatch import fnmatchcase
 
 from warp_resources.model.capabilities import Capabilities
 
@@ -34,6 +35,18 @@ def stored_name(name: str, taken: Collection[str], capabilities: Capabilities) -
         taken: stored names already given, and those that are reserved (the soft-delete column).
     """
     return _free_name(name, {_folded(other, capabilities) for other in taken}, capabilities)
+
+
+def schema_refusal(name: str, capabilities: Capabilities) -> str | None:
+    """Why the destination cannot have a schema of this name; unlike other names it is never changed."""
+    size = len(name.encode("utf-8", "surrogatepass"))
+    if size > capabilities.max_name_bytes:
+        return f"which has {size} bytes; the destination allows {capabilities.max_name_bytes}"
+    if any(_is_refused(character, capabilities) for character in name):
+        return "which has a character that the destination refuses"
+    if any(fnmatchcase(name, glob) for glob in capabilities.reserved_schemas):
+        return f"but the destination keeps {' and '.join(capabilities.reserved_schemas)} for itself"
+    return None
 
 
 def _free_name(name: str, used: Collection[str], capabilities: Capabilities) -> str:

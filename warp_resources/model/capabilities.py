@@ -20,6 +20,7 @@ class Capabilities:
     ``refused_text``: characters that no text can contain. ``case_sensitive``: names that differ
     in case only are different names. ``numeric_digits``: (before, after) the decimal point.
     ``max_key_bytes``: of one key value as text. ``max_row_bytes``: of one row, long values not counted whole.
+    ``reserved_schemas``: shell globs over the schema names that the server keeps for itself.
     """
 
     transactional_ddl: bool = True
@@ -31,3 +32,4 @@ class Capabilities:
     numeric_digits: tuple[int, int] = (131_072, 16_383)
     max_key_bytes: int = 2_600
     max_row_bytes: int | None = None
+    reserved_schemas: tuple[str, ...] = ()

@@ -49,12 +49,14 @@ class BatchCommit:
     """Writes rows of a batch table and, unless ``position`` is None, moves its marker.
 
     Rows that already have these very values are left as they are (their sequence too).
-    Holds only where the table's row still has ``epoch``.
+    Holds only where the table's row still has ``epoch``. ``counted_as`` is the mode of its run in ``sync_runs``:
+    ``batch`` for what is new, ``window`` for a part of the table.
     """
 
     table: TableId
     epoch: int
     position: Position | None
+    counted_as: str = "batch"
 
 
 Commit: TypeAlias = StreamCommit | ChunkCommit | BatchCommit

@@ -11,10 +11,12 @@ from warp_resources.model.tables import TableId
 
 @dataclass(frozen=True, slots=True)
 class TableStatistics:
-    """Sums over all runs that the metadata still has; a schema's own entry has the empty table name.
+    """Sums over all runs, also those no longer kept; a schema's own entry has the empty table name.
 
-    ``status`` and ``error`` are of the latest run, ``finished_at`` is of the latest success.
-    ``errors`` counts ``error_log`` by type, ``schema_changes`` the registry by kind of change.
+    ``status`` and ``error`` are of the latest run, ``finished_at`` is of the latest success
+    that brought the table up to date: of no window. ``dead_letters`` counts the pending ones, ``rows_set_aside``
+    those of them that are whole rows.
+    ``errors`` counts what ever was in ``error_log`` by type, ``schema_changes`` the registry by kind of change.
     """
 
     table: TableId
@@ -26,6 +28,7 @@ class TableStatistics:
     error: str | None = None
     finished_at: datetime | None = None
     dead_letters: int = 0
+    rows_set_aside: int = 0
     conversion_warnings: int = 0
     errors: Mapping[str, int] = field(default_factory=dict)
     schema_changes: Mapping[str, int] = field(default_factory=dict)

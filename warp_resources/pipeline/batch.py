@@ -10,48 +10,69 @@ import structlog
 from warp_resources.connectors.interfaces import MarkedRange
 from warp_resources.model.batches import TableBatch
 from warp_resources.model.positions import BatchCommit, Position, TableState
+from warp_resources.pipeline.correlation import correlated
 from warp_resources.pipeline.engine import BATCH, Engine
 from warp_resources.pipeline.marker import capped, highest, later, time_of
+from warp_resources.pipeline.replicate import ABANDONED_AFTER
 from warp_resources.pipeline.report import SyncReport
 from warp_resources.pipeline.snapshot import OnChunk, first_load, ignore_chunk, open_generation, read_generation
 
 log = structlog.get_logger(__name__)
 
 
-def sync_table(engine: Engine, name: str, *, full_resync: bool = False, on_chunk: OnChunk = ignore_chunk) -> SyncReport:
+WINDOW = "window"
+"""What runs over windows count as: they say nothing of how new a table is."""
+
+
+def sync_table(
+    engine: Engine,
+    name: str,
+    *,
+    full_resync: bool = False,
+    generation: str | None = None,
+    on_chunk: OnChunk = ignore_chunk,
+) -> SyncReport:
     """One tick of a batch table: its first load (``on_chunk`` hears of it), or what changed since its marker.
+
+    Args:
+        full_resync: read the whole table again.
+        generation: names that reading; the same name takes up where it stopped. Default: the run's own.
 
     Raises:
         LeaseHeld: another process is at this table.
     """
     table = engine.table(name)
-    with engine.leases.holding(f"batch:{table}"):
+    with correlated(engine.unit.config, table=str(table)), engine.leases.holding(f"batch:{table}"):
         state = engine.destination.seize_table(table, BATCH)
         engine.destination.record_run(engine.run_id, table, BATCH, "running", start=state.position)
         must_load = full_resync or not state.is_loaded
-        report = _load(engine, state, full_resync, on_chunk) if must_load else _tick(engine, state)
-        if not engine.stop.is_set():
-            engine.destination.record_run(engine.run_id, table, BATCH, "success", end=report.position)
+        named = generation or f"resync-{engine.run_id}"
+        report = _load(engine, state, named if full_resync else None, on_chunk) if must_load else _tick(engine, state)
+        # After the reading, so that whoever comes back to one that rested for long goes on with it.
+        engine.destination.abandon_idle_generations(table.schema, ABANDONED_AFTER)
+        status = "stopped" if engine.stop.is_set() else "success"
+        engine.destination.record_run(engine.run_id, table, BATCH, status, end=report.position)
         return report
 
 
 def sync_window(
     engine: Engine, name: str, since: datetime | None, until: datetime | None, *, unmarked: bool = False
 ) -> SyncReport:
-    """Upsert the rows of a window of the marker column; deletes nothing and leaves the marker (D7).
+    """Upsert the rows of a window of the partitions' column; deletes nothing and leaves the marker (D7).
 
     Args:
         since: first time of the window, None for open; ``until`` is the first time after it.
-        unmarked: rows without a time in the marker column are included.
+        unmarked: rows without a time in that column are included.
     """
+    settings = engine.unit.settings(name)
     table = engine.table(name)
     report = SyncReport(table)
-    with engine.leases.holding(f"batch:{table}"):
+    with correlated(engine.unit.config, table=str(table)), engine.leases.holding(f"batch:{table}"):
         state = engine.destination.seize_table(table, BATCH)
-        marked = MarkedRange(engine.unit.settings(name).marker_column, since, until, unmarked)
+        marked = MarkedRange(settings.partitions.column or settings.marker_column, since, until, unmarked)
         for batch in engine.source.read_marked(engine.scope, name, marked, engine.chunk_limits(name)):
             engine.leases.demand(f"batch:{table}")
-            receipt = engine.writer.write([batch], BatchCommit(table, state.epoch, None))
+            receipt = engine.writer.write([batch], BatchCommit(table, state.epoch, None, counted_as=WINDOW))
             report.add(receipt.tables.get(table))
             if engine.stop.is_set():
                 break
@@ -59,11 +80,12 @@ def sync_window(
     return report
 
 
-def _load(engine: Engine, state: TableState, full_resync: bool, on_chunk: OnChunk) -> SyncReport:
+def _load(engine: Engine, state: TableState, generation: str | None, on_chunk: OnChunk) -> SyncReport:
+    """Read a whole table: in a generation of that name, or its first load where none is named."""
     table = state.table
     report = SyncReport(table)
-    generation = open_generation(engine, table, f"resync-{engine.run_id}") if full_resync else first_load(engine, table)
-    for chunk in read_generation(engine, generation):
+    reading = open_generation(engine, table, generation) if generation else first_load(engine, table)
+    for chunk in read_generation(engine, reading):
         report.rows_written += chunk.rows
         report.byte_count += chunk.byte_count
         on_chunk(chunk)
@@ -92,7 +114,7 @@ def _tick(engine: Engine, state: TableState) -> SyncReport:
 
 def _usable(marker: Position | None, column: str) -> Position | None:
     """A marker of another column says nothing of this one: then everything is read again."""
-    return marker if marker is not None and marker["column"] == column else None
+    return marker if marker is not None and marker.get("column") == column else None
 
 
 def _since(marker: Position | None, lookback: timedelta) -> datetime | None:

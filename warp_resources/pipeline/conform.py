@@ -47,6 +47,7 @@ def conform(
     stored_schema: str,
     capabilities: Capabilities,
     reserved_names: Collection[str] = (),
+    warns: bool = True,
 ) -> ConformedTable:
     """The batch in the destination's own types, with the schema changes that make room for it.
 
@@ -56,6 +57,7 @@ def conform(
     Args:
         known: the table's schema so far; None or version 0 where the table is not yet made.
         reserved_names: stored names that no column may take, such as the soft-delete column.
+        warns: values that were converted without loss have an error entry too.
 
     Raises:
         OperatorError: the table has another primary key, or would have too many columns.
@@ -77,6 +79,7 @@ def conform(
         *account_losses(batch.table, barred, batch.original, cache(settled.rows.texts)),
         *account_losses(batch.table, losses, fitted.original, row_keys),
     ]
+    warnings = _warnings(batch.table, fitted.decisions, planned.changes) if warns else ()
     return ConformedTable(
         schema=planned.schema,
         based_on=basis.version,
@@ -86,7 +89,7 @@ def conform(
         row_keys=row_keys,
         delete_keys=cache(deletes.texts),
         dead_letters=tuple(account.letter for account in accounts),
-        errors=(*(account.entry for account in accounts), *_warnings(batch.table, fitted.decisions, planned.changes)),
+        errors=(*(account.entry for account in accounts), *warnings),
         byte_count=batch.byte_count,
     )
 
@@ -97,10 +100,14 @@ def _unmade(batch: TableBatch, stored_schema: str, capabilities: Capabilities) -
 
 
 def _refuse_other_key(batch: TableBatch, basis: TableSchema) -> None:
-    if not batch.key or batch.key != basis.key:
+    if not batch.key:
         raise OperatorError(
-            "The table has another primary key than its rows" if batch.key else "The table has no primary key",
-            remedy="Set `primary_key` to the key that the table was made with, or drop the table to load it anew",
+            "The table has no primary key", remedy="Give it one at the source, or blacklist it", table=batch.table
+        )
+    if batch.key != basis.key:
+        raise OperatorError(
+            "The table's rows come with another primary key than it was made with",
+            remedy="Give it its former key again at the source, or replicate it in a schema of another name",
             table=batch.table,
             known=", ".join(basis.key),
             incoming=", ".join(batch.key),

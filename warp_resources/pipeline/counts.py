@@ -56,7 +56,7 @@ def _reading(source: Source, destination: Destination, unit: Unit, table: str) -
     waited = seconds_to_arrive(source, destination, unit.scope, ARRIVAL) if unit.mode == STREAM else 0.0
     its = next((found for found in destination.statistics(unit.schema) if found.table.name == table), None)
     stored = destination.row_count(TableId(unit.schema, table))
-    return Counts(before, stored, _rows(source, alone), its.dead_letters if its else 0), waited is not None
+    return Counts(before, stored, _rows(source, alone), its.rows_set_aside if its else 0), waited is not None
 
 
 def _rows(source: Source, alone: SourceScope) -> int:

@@ -34,11 +34,12 @@ class TablePlan:
 
 
 def plan_unit(unit: Unit, source: Source, destination: Destination) -> Iterator[TablePlan]:
-    """The plan of each table of a unit, in name order. Call the ``check`` of both sides first."""
+    """The plan of each table that the unit's run is about, in name order. Call the ``check`` of both sides first."""
     known = destination.table_schemas(unit.schema)
     states = destination.table_states(unit.schema)
     for table in source.tables(unit.scope):
-        yield _plan(unit, source, destination, table, known.get(table.name), states.get(table.name))
+        if unit.is_chosen(table.name):
+            yield _plan(unit, source, destination, table, known.get(table.name), states.get(table.name))
 
 
 def _plan(

@@ -6,20 +6,25 @@ import glob
 import threading
 import uuid
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
 
-from warp_resources.config import TableSettings, WarpConfig, effective, schema_settings
+from warp_resources.config import SchemaSettings, TableSettings, WarpConfig, effective, schema_settings
 from warp_resources.connectors.interfaces import Destination, ReadLimits, Source, SourceScope
+from warp_resources.errors import ConfigurationError
 from warp_resources.model.tables import TableId
+from warp_resources.pipeline.correlation import correlated
 from warp_resources.pipeline.lease import LeaseKeeper
-from warp_resources.pipeline.options import open_destination, open_source
+from warp_resources.pipeline.options import open_destination, open_source, open_state
+from warp_resources.pipeline.retention import removing_old_metadata
 from warp_resources.pipeline.retry import BackoffPolicy
 from warp_resources.pipeline.writer import Writer
 
 STREAM, BATCH = "stream", "batch"
 ANY_TABLE = "\0"
 """Stands for a table that the configuration does not name: what it gives holds for those that come later."""
+EVERYTHING = "*"
 BASE_MEMORY_BYTES = 170 * 2**20
 """What an engine process weighs before it holds a row: the interpreter and its libraries."""
 EXPANSION = 24
@@ -52,12 +57,16 @@ class Unit:
         A stream has one position for all its tables, so it cannot leave any of them behind.
         """
         settings = schema_settings(self.config, self.schema)
-        here = tuple(name for name in settings.tables if self.settings(name).mode == self.mode)
+        listed = _listed(settings)
+        here = [name for name in settings.tables if self.settings(name).mode == self.mode]
         elsewhere = tuple(glob.escape(name) for name in settings.tables if name not in here)
-        include = settings.include if settings.mode == self.mode else tuple(map(glob.escape, here))
-        if self.tables and self.mode != STREAM:
-            include = tuple(map(glob.escape, self.tables))
-        return SourceScope(self.schema, settings.database, include, settings.exclude + elsewhere)
+        whole = SourceScope(self.schema, settings.database, settings.include, settings.exclude + elsewhere)
+        chosen = self.tables if self.mode != STREAM else ()
+        if settings.mode == self.mode and not chosen:
+            return whole
+        # The lists hold for every mode: what a table's own entry says is how, not whether, it is replicated.
+        names = tuple(glob.escape(name) for name in chosen or here if listed.covers(name))
+        return replace(whole, include=names) if names else replace(whole, exclude=(EVERYTHING,))
 
     @property
     def max_bytes(self) -> int:
@@ -107,7 +116,8 @@ class Engine:
 def units(config: WarpConfig, schema: str, tables: tuple[str, ...] = ()) -> list[Unit]:
     """The modes that occur in a schema, each as a unit, the schema's own mode first."""
     settings = schema_settings(config, schema)
-    named = tables or settings.tables
+    listed = _listed(settings)
+    named = tables or [name for name in settings.tables if listed.covers(name)]
     modes = [settings.mode] if not tables else []
     for name in named:
         mode = effective(config, schema, name).mode
@@ -119,22 +129,50 @@ def units(config: WarpConfig, schema: str, tables: tuple[str, ...] = ()) -> list
     ]
 
 
+def _listed(settings: SchemaSettings) -> SourceScope:
+    """What the schema's white- and blacklist cover, in whatever mode."""
+    return SourceScope(settings.name, settings.database, settings.include, settings.exclude)
+
+
+def check_source(unit: Unit, source: Source, *, known: bool = False) -> None:
+    """Reach the source and prove that it can give what the unit wants of it; see ``Source.check``.
+
+    Raises:
+        ConfigurationError: a table is to have another key than its rows and deletes come with.
+    """
+    source.check(unit.scope, log=unit.mode == STREAM, known=known)
+    for name in schema_settings(unit.config, unit.schema).tables:
+        wanted = unit.settings(name).primary_key
+        own = source.key(unit.scope, name) if wanted is not None and unit.scope.covers(name) else None
+        if wanted is not None and own is not None and own != wanted:
+            raise ConfigurationError(
+                f"primary_key of {TableId(unit.schema, name)} is not the key that the source's rows and deletes have",
+                remedy=f"Remove primary_key, or set it to [{', '.join(own)}]",
+                found=", ".join(wanted),
+            )
+
+
 @contextmanager
-def open_engine(unit: Unit, stop: threading.Event, run_id: str | None = None) -> Iterator[Engine]:
-    """Open a unit: connections tested, metadata made or migrated. Closes everything at the end."""
-    source, destination = open_source(unit.config), open_destination(unit.config)
-    leases: LeaseKeeper | None = None
-    try:
-        destination.check()
-        source.check(unit.scope, log=unit.mode == STREAM, known=bool(destination.table_states(unit.schema)))
+def open_engine(
+    unit: Unit, stop: threading.Event, run_id: str | None = None, *, is_helper: bool = False
+) -> Iterator[Engine]:
+    """Open a unit: connections tested, metadata made or migrated. Closes everything at the end.
+
+    Args:
+        is_helper: another process has the unit open too, and sees to old metadata.
+    """
+    config, run_id = unit.config, run_id or str(uuid.uuid4())
+    with ExitStack() as opened:
+        opened.enter_context(correlated(config, run_id=run_id, schema=unit.schema))
+        source = opened.enter_context(closing(open_source(config)))
+        destination = opened.enter_context(closing(open_destination(config)))
+        stored_schema = schema_settings(config, unit.schema).destination_schema
+        destination.check([stored_schema])
+        check_source(unit, source, known=bool(destination.table_states(unit.schema)))
         destination.prepare()
-        leases = LeaseKeeper(destination.state_store, label=str(unit))
-        run_id = run_id or str(uuid.uuid4())
-        stored_schema = schema_settings(unit.config, unit.schema).destination_schema
-        writer = Writer(destination, unit.schema, stored_schema, unit.settings, run_id)
+        leases = opened.enter_context(closing(LeaseKeeper(partial(open_state, config, destination), str(unit))))
+        warns = config.error_handling.log_conversion_warnings
+        writer = Writer(destination, unit.schema, stored_schema, unit.settings, run_id, warns=warns)
+        if not is_helper:
+            opened.enter_context(removing_old_metadata(config))
         yield Engine(unit, source, destination, leases, writer, stop, run_id)
-    finally:
-        if leases is not None:
-            leases.close()
-        destination.close()
-        source.close()

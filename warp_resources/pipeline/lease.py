@@ -15,6 +15,7 @@ import structlog
 from warp_resources.connectors.interfaces import StateStore
 from warp_resources.errors import FencedOut, WarpError
 from warp_resources.model.positions import Holder, Lease
+from warp_resources.pipeline.correlation import in_context
 
 TTL = timedelta(seconds=4)
 RENEW_EVERY = timedelta(seconds=1)
@@ -49,7 +50,7 @@ class LeaseKeeper:
         self._lost: set[str] = set()
         self._guard = threading.Lock()
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._renew, name="lease-renewal", daemon=True)
+        self._thread = threading.Thread(target=in_context(self._renew), name="lease-renewal", daemon=True)
         self._thread.start()
 
     def take(self, name: str) -> None:
@@ -80,8 +81,8 @@ class LeaseKeeper:
                 log.warning("lease not released", lease=name, error=str(error))
 
     def demand(self, name: str) -> None:
-        """Raise ``FencedOut`` where the lease was lost to another process."""
-        if name in self._lost:
+        """Raise ``FencedOut`` where the lease was lost to another process, or is no longer renewed."""
+        if name in self._lost or not self._thread.is_alive():
             raise FencedOut(
                 "Another process took over the lease while this one could not renew it",
                 remedy="Nothing was written twice; this process stands by",

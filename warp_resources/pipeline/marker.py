@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from warp_resources.errors import OperatorError
 from warp_resources.model.batches import TableBatch
 from warp_resources.model.positions import Position
 from warp_resources.model.tables import Kind
@@ -48,7 +49,23 @@ def marker_at(column: str, at: datetime) -> Position:
 
 
 def time_of(marker: Position) -> datetime:
-    return datetime.fromisoformat(str(marker["value"]))
+    """The time at which a marker stands.
+
+    Raises:
+        OperatorError: it is not one that ``marker_at`` made.
+    """
+    try:
+        at = datetime.fromisoformat(str(marker.get("value")))
+        in_utc = at.astimezone(UTC) if at.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        in_utc = None
+    if in_utc is None:
+        raise OperatorError(
+            "The marker of a batch table has no time with a zone",
+            remedy="Set it anew: cartridge-warp markers set <schema>.<table>"
+            ' \'{"column": "updated_at", "value": "2024-05-01T00:00:00+00:00"}\'',
+        )
+    return in_utc
 
 
 def _position(column: str, value: pa.Scalar) -> Position | None:

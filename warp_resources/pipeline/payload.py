@@ -52,6 +52,8 @@ def watch_parent(stdin: BinaryIO, stop: threading.Event) -> None:
 def _watch(stdin: BinaryIO, stop: threading.Event) -> None:
     # The pipe ends when the last holder of its other side, the parent, is gone. Read without the
     # buffer, whose lock would be held at the end of this process and abort it.
-    while os.read(stdin.fileno(), 4096):
-        pass
-    stop.set()
+    try:
+        while os.read(stdin.fileno(), 4096):
+            pass
+    finally:
+        stop.set()

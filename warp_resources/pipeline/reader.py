@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from warp_resources.connectors.interfaces import ChangeStream, ReadLimits
 from warp_resources.model.batches import Changes
+from warp_resources.pipeline.correlation import in_context
 
 READ_AHEAD = 2
 POLL = timedelta(milliseconds=500)
@@ -26,7 +27,7 @@ class StreamReader:
         self._poll = poll
         self._ready: queue.Queue[Changes | BaseException] = queue.Queue(maxsize=READ_AHEAD)
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._read, name="stream-reader", daemon=True)
+        self._thread = threading.Thread(target=in_context(self._read), name="stream-reader", daemon=True)
         self._thread.start()
 
     def get(self, wait: timedelta) -> Changes | None:

@@ -11,11 +11,14 @@ from datetime import timedelta
 
 import structlog
 
+from warp_resources.config import schema_settings
+from warp_resources.connectors.interfaces import ENGINE_CONNECTIONS
 from warp_resources.errors import HistoryLost
 from warp_resources.model.batches import Changes, ErrorEntry, TableEventKind
 from warp_resources.model.positions import GenerationState, Position, StreamCommit, StreamState
 from warp_resources.model.tables import TableId
-from warp_resources.pipeline.engine import Engine
+from warp_resources.pipeline.correlation import correlated
+from warp_resources.pipeline.engine import STREAM, Engine, Unit
 from warp_resources.pipeline.payload import Work
 from warp_resources.pipeline.reader import POLL, StreamReader
 from warp_resources.pipeline.slice_process import SliceHelper
@@ -136,6 +139,7 @@ def replicate(engine: Engine, request: Request) -> None:
     """
     lease = f"stream:{engine.unit.schema}"
     with engine.leases.holding(lease):
+        engine.destination.record_run(engine.run_id, engine.table(""), STREAM, "running")
         while True:
             run = _take_over(engine)
             try:
@@ -241,11 +245,7 @@ def _take_up_open_generations(run: StreamRun) -> None:
 def _helper(run: StreamRun) -> Iterator[None]:
     """A second process for the slices, where there is enough to read."""
     engine = run.engine
-    names = {generation.table.name for generation in run.pending}
-    rows = (
-        sum(table.row_estimate for table in engine.source.tables(engine.scope) if table.name in names) if names else 0
-    )
-    if rows < HELPER_ROWS:
+    if not _may_help(engine.unit) or _rows_to_read(run) < HELPER_ROWS:
         dismiss_spare()
         yield
         return
@@ -254,6 +254,18 @@ def _helper(run: StreamRun) -> Iterator[None]:
         yield
     finally:
         helper.close(has_work=bool(run.pending))
+
+
+def _may_help(unit: Unit) -> bool:
+    """Whether the configuration leaves room for a second process, by its tables and by its connections."""
+    pool = unit.config.destination.pool_size + unit.config.destination.max_overflow
+    return schema_settings(unit.config, unit.schema).max_parallel_streams > 1 and pool >= 2 * ENGINE_CONNECTIONS
+
+
+def _rows_to_read(run: StreamRun) -> int:
+    names = {generation.table.name for generation in run.pending}
+    found = run.engine.source.tables(run.engine.scope) if names else []
+    return sum(table.row_estimate for table in found if table.name in names)
 
 
 def _drain(run: StreamRun, reader: StreamReader, lease: str, request: Request) -> None:
@@ -269,7 +281,9 @@ def _drain(run: StreamRun, reader: StreamReader, lease: str, request: Request) -
             request.on_chunk(chunk)
         changes = reader.get(timedelta(0) if chunk else wait)
         if changes is not None:
-            run.write(changes)
+            # The sequence that the cut's commit is going to have.
+            with correlated(engine.unit.config, batch=run.fence.sequence + 1):
+                run.write(changes)
         elif chunk is None and time.monotonic() - run.saved_at > SAVE_IDLE_POSITION_EVERY_SECONDS:
             run.save_position()
         if chunk is None and run.pending:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from warp_resources.config import WarpConfig, served_schemas
-from warp_resources.errors import OperatorError, WarpError
+from warp_resources.errors import OperatorError, Unreachable, WarpError
 from warp_resources.model.positions import StreamState, TableState
 from warp_resources.pipeline.engine import Unit, units
 from warp_resources.pipeline.options import open_destination
@@ -72,25 +72,33 @@ class WarpRunner:
                 stopped=", ".join(failed),
             )
 
-    def run_once(self, full_resync: bool = False, on_chunk: OnChunk = ignore_chunk) -> None:
+    def run_once(self, full_resync: bool = False, on_chunk: OnChunk = ignore_chunk) -> bool:
         """Bring every unit up to date, one after the other; a failing one does not stop the rest.
 
-        ``on_chunk`` is told of each chunk of a snapshot that this process commits.
+        ``on_chunk`` is told of each chunk of a snapshot that this process commits. Once a unit has waited
+        in vain for a server, those after it, which need the same one, do not wait again.
+
+        Returns:
+            Whether all came to their end; False where ``stop()`` broke it off.
 
         Raises:
             WarpError: the first failure, after all units had their turn.
         """
         failures: list[WarpError] = []
+        is_done = True
         for unit in self._units:
-            if self._stop.is_set():
-                break
+            if failures and isinstance(failures[-1], Unreachable):
+                log.error("unit not tried, its server does not answer", unit=str(unit))
+                continue
             try:
-                serve(unit, Request(once=True, full_resync=full_resync, on_chunk=on_chunk), self._stop)
+                request = Request(once=True, full_resync=full_resync, on_chunk=on_chunk)
+                is_done = serve(unit, request, self._stop) and is_done
             except WarpError as error:
                 log.error("unit failed", unit=str(unit), error=str(error))
                 failures.append(error)
         if failures:
             raise failures[0]
+        return is_done
 
     def stop(self) -> None:
         """Ask for a graceful stop, from another thread or a signal handler."""

@@ -11,11 +11,13 @@ from typing import BinaryIO
 import structlog
 
 from warp_resources.errors import WarpError
+from warp_resources.pipeline.correlation import correlated
 from warp_resources.pipeline.engine import Engine, open_engine
 from warp_resources.pipeline.lean import keep_pandas_out
 from warp_resources.pipeline.payload import Work, receive_work, start_child, watch_parent
 from warp_resources.pipeline.snapshot import engine_generations, read_generation
 from warp_resources.pipeline.spare import SpareProcess, take_spare
+from warp_resources.telemetry.logs import configure_logging
 
 POLL_SECONDS = 0.2
 
@@ -53,18 +55,25 @@ def read_open_slices(engine: Engine) -> None:
             engine.stop.wait(POLL_SECONDS)
 
 
-def help_out(stdin: BinaryIO) -> int:
-    """Do the work that comes through ``stdin``; the exit code."""
+def help_out(stdin: BinaryIO, *, is_new: bool = False) -> int:
+    """Do the work that comes through ``stdin``; the exit code.
+
+    Args:
+        is_new: this process was not forked, so nobody has said how it writes its log.
+    """
     stop = threading.Event()
     work = receive_work(stdin)
+    if is_new:
+        configure_logging(work.unit.config.logging)
     watch_parent(stdin, stop)
-    try:
-        with open_engine(work.unit, stop, work.run_id) as engine:
-            read_open_slices(engine)
-    except WarpError as error:
-        # The parent reads every slice that nobody holds, so it meets the cause itself.
-        log.warning("slice helper stopped", error=str(error))
-        return 1
+    with correlated(work.unit.config, run_id=work.run_id, schema=work.unit.schema):
+        try:
+            with open_engine(work.unit, stop, work.run_id, is_helper=True) as engine:
+                read_open_slices(engine)
+        except WarpError as error:
+            # The parent reads every slice that nobody holds, so it meets the cause itself.
+            log.warning("slice helper stopped", error=str(error))
+            return 1
     return 0
 
 
@@ -72,7 +81,7 @@ def main() -> int:
     keep_pandas_out()
     # The parent decides when to stop; a Ctrl-C in the terminal reaches both.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return help_out(sys.stdin.buffer)
+    return help_out(sys.stdin.buffer, is_new=True)
 
 
 if __name__ == "__main__":

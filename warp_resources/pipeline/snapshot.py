@@ -10,8 +10,10 @@ import structlog
 from warp_resources.errors import GenerationClosed, LeaseHeld
 from warp_resources.model.positions import ChunkCommit, GenerationState, Position, SliceState
 from warp_resources.model.tables import TableId
+from warp_resources.pipeline.correlation import correlated
 from warp_resources.pipeline.engine import BATCH, Engine
 from warp_resources.pipeline.marker import capped, highest, later, marker_at, time_of
+from warp_resources.pipeline.shares import slice_name
 
 ENGINE_PREFIXES = ("load-", "history-", "resync-")
 """Generations that an engine may finish for another; one that a backfill began has another name."""
@@ -58,9 +60,14 @@ def planned_slices(engine: Engine, table: TableId) -> list[str]:
     """The slices of a table's stored plan, which is made at first use; a small table has one."""
     plan = engine.destination.table_plan(table)
     if not plan:
-        count = engine.unit.settings(table.name).partitions.slices or DEFAULT_SLICES
-        plan = engine.destination.save_plan(table, engine.source.plan(engine.scope, table.name, count))
-    return [f"slice-{ordinal:02d}" for ordinal in range(len(plan))]
+        ranges = engine.source.plan(engine.scope, table.name, partition_count(engine, table))
+        plan = engine.destination.save_plan(table, ranges)
+    return [slice_name(ordinal) for ordinal in range(len(plan))]
+
+
+def partition_count(engine: Engine, table: TableId) -> int:
+    """How many slices the configuration wants of a table; its plan may have another number."""
+    return engine.unit.settings(table.name).partitions.slices or DEFAULT_SLICES
 
 
 def first_load(engine: Engine, table: TableId) -> GenerationState:
@@ -117,7 +124,9 @@ def _read_slice(engine: Engine, generation: GenerationState, part: SliceState) -
         resume, high, is_done = current.resume, current.high, current.is_done
         while not is_done and not engine.stop.is_set():
             engine.leases.demand(lease)
-            report, resume, high, is_done = _read_chunk(engine, generation, current, epoch, resume, high)
+            # Around the chunk alone: between two, the engine is at something else.
+            with correlated(engine.unit.config, table=str(table), slice=part.name):
+                report, resume, high, is_done = _read_chunk(engine, generation, current, epoch, resume, high)
             yield report
     finally:
         engine.leases.release(lease)

@@ -124,6 +124,9 @@ def _live(serve: Serve, reading: int) -> None:
     except BaseException:  # noqa: BLE001 - told here, since nobody is left to tell it.
         traceback.print_exc()
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            # Also where nobody reads them any more.
+            os._exit(code)

@@ -11,16 +11,17 @@ GRACE_SECONDS = 8.5
 """Of the ten that a stop may take."""
 
 
-def stop_on_signals(request_stop: Callable[[], None], *, ignore_interrupt: bool = False) -> None:
+def stop_on_signals(request_stop: Callable[[], None], *, ignore_interrupt: bool = False, code: int = 0) -> None:
     """Let SIGTERM and SIGINT ask for a stop, and end the process if it is still there after the grace.
 
     Ending it in the middle of a transaction is safe: the server rolls it back and the marker stays true.
-    ``ignore_interrupt`` is for a child, whose parent gets the Ctrl-C of the terminal too.
+    ``ignore_interrupt`` is for a child, whose parent gets the Ctrl-C of the terminal too. ``code`` is what the
+    process ends with after the grace: not 0 where work that has an end was broken off.
     """
 
     def handle(number: int, frame: object) -> None:
         request_stop()
-        timer = threading.Timer(GRACE_SECONDS, os._exit, (0,))
+        timer = threading.Timer(GRACE_SECONDS, os._exit, (code,))
         timer.daemon = True
         timer.start()
 

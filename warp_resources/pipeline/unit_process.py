@@ -16,6 +16,8 @@ from warp_resources.errors import FencedOut, LeaseHeld, OperatorError, Transient
 from warp_resources.model.batches import ErrorEntry
 from warp_resources.model.tables import TableId
 from warp_resources.pipeline.batch import sync_table
+from warp_resources.pipeline.batch_progress import BatchProgress
+from warp_resources.pipeline.correlation import correlated
 from warp_resources.pipeline.engine import STREAM, Engine, Unit, open_engine
 from warp_resources.pipeline.lean import keep_pandas_out
 from warp_resources.pipeline.payload import receive_work, watch_parent
@@ -23,7 +25,7 @@ from warp_resources.pipeline.replicate import Request, replicate
 from warp_resources.pipeline.retry import Backoff
 from warp_resources.pipeline.slice_process import help_out
 from warp_resources.pipeline.snapshot import OnChunk, ignore_chunk
-from warp_resources.pipeline.spare import keep_spare
+from warp_resources.pipeline.spare import dismiss_spare, keep_spare
 from warp_resources.pipeline.stopping import stop_on_signals
 
 STAND_BY_SECONDS = 1.0
@@ -37,11 +39,14 @@ STOPPED_FOR_GOOD = 64
 log = structlog.get_logger(__name__)
 
 
-def serve(unit: Unit, request: Request, stop: threading.Event, run_id: str | None = None) -> None:
+def serve(unit: Unit, request: Request, stop: threading.Event, run_id: str | None = None) -> bool:
     """Serve a unit until it is stopped or, ``once``, done.
 
     A lost connection is waited out with backoff. Where another process holds the unit, this one
     stands by; ``once`` waits 15 s for it (L2).
+
+    Returns:
+        Whether it was served to the end that was asked for; False where ``once`` was stopped before.
 
     Raises:
         OperatorError: trying again cannot help.
@@ -49,15 +54,20 @@ def serve(unit: Unit, request: Request, stop: threading.Event, run_id: str | Non
     """
     keep_pandas_out()
     run_id = run_id or str(uuid.uuid4())
+    with correlated(unit.config, run_id=run_id, schema=unit.schema):
+        return _sessions(unit, request, stop, run_id)
+
+
+def _sessions(unit: Unit, request: Request, stop: threading.Event, run_id: str) -> bool:
     backoff = Backoff(unit.backoff, stop)
     give_up_at = time.monotonic() + ONCE_WAITS_SECONDS
+    progress = BatchProgress(unit.backoff.max_retries)
     announced: object = None
     while not stop.is_set():
         began = time.monotonic()
         try:
             with open_engine(unit, stop, run_id) as engine:
-                _session(engine, request)
-            return
+                return _session(engine, request, progress)
         except (LeaseHeld, FencedOut) as held:
             if request.once and time.monotonic() > give_up_at:
                 raise
@@ -68,19 +78,20 @@ def serve(unit: Unit, request: Request, stop: threading.Event, run_id: str | Non
         except TransientError as error:
             if time.monotonic() - began > STEADY_SECONDS:
                 backoff.reset()
-            if request.once and backoff.is_exhausted:
+            if request.once and (backoff.is_exhausted or progress.has_failing):
                 raise
             level = log.error if backoff.is_exhausted else log.warning
             level("interrupted, will try again", unit=str(unit), attempt=backoff.attempt + 1, error=str(error))
             backoff.pause()
+    return not request.once
 
 
-def _session(engine: Engine, request: Request) -> None:
+def _session(engine: Engine, request: Request, progress: BatchProgress) -> bool:
     if engine.unit.mode != STREAM:
-        _batch(engine, request)
-        return
+        # Ticks read one table after the other, alone.
+        dismiss_spare()
+        return _batch(engine, request, progress)
     whole = engine.table("")
-    engine.destination.record_run(engine.run_id, whole, STREAM, "running")
     try:
         replicate(engine, request)
     except (LeaseHeld, FencedOut, TransientError):
@@ -88,24 +99,33 @@ def _session(engine: Engine, request: Request) -> None:
     except WarpError as error:
         report_failure(engine, whole, STREAM, error)
         raise
-    engine.destination.record_run(engine.run_id, whole, STREAM, "success")
+    # A stream that is to run until it is stopped has no earlier end.
+    is_done = not (request.once and engine.stop.is_set())
+    engine.destination.record_run(engine.run_id, whole, STREAM, "success" if is_done else "stopped")
+    return is_done
 
 
-def _batch(engine: Engine, request: Request) -> None:
+def _batch(engine: Engine, request: Request, progress: BatchProgress) -> bool:
     schedule = schema_settings(engine.unit.config, engine.unit.schema).schedule
     while not engine.stop.is_set():
-        failures = sync_all(engine, full_resync=request.full_resync, on_chunk=request.on_chunk)
+        failures = sync_all(engine, progress, full_resync=request.full_resync, on_chunk=request.on_chunk)
         request.full_resync = False
+        progress.end_resync()
         if request.once:
             if failures:
                 raise failures[0]
-            return
+            return not engine.stop.is_set()
         names = [table.name for table in engine.source.tables(engine.scope)]
         engine.stop.wait(_seconds_to_next(schedule, engine, names))
+    return not request.once
 
 
-def sync_all(engine: Engine, *, full_resync: bool = False, on_chunk: OnChunk = ignore_chunk) -> list[WarpError]:
+def sync_all(
+    engine: Engine, progress: BatchProgress, *, full_resync: bool = False, on_chunk: OnChunk = ignore_chunk
+) -> list[WarpError]:
     """A tick of every batch table of the unit; a failing table does not stop the others (M3).
+
+    A full resync that was interrupted goes on with the tables that it has not read to their end.
 
     Returns:
         The failures that need an operator.
@@ -118,6 +138,8 @@ def sync_all(engine: Engine, *, full_resync: bool = False, on_chunk: OnChunk = i
     for table in engine.source.tables(engine.scope):
         if engine.stop.is_set():
             break
+        if full_resync and progress.is_read_again(table.name):
+            continue
         try:
             report = sync_table(engine, table.name, full_resync=full_resync, on_chunk=on_chunk)
         except LeaseHeld as held:
@@ -129,11 +151,15 @@ def sync_all(engine: Engine, *, full_resync: bool = False, on_chunk: OnChunk = i
         except TransientError as error:
             # One table's locks are no reason to starve those that come after it.
             interrupted.append(error)
+            if progress.interrupted(table.name):
+                report_failure(engine, engine.table(table.name), "batch", error)
             continue
         except OperatorError as error:
             report_failure(engine, engine.table(table.name), "batch", error)
             failures.append(error)
             continue
+        if not engine.stop.is_set():
+            progress.done(table.name, full_resync=full_resync)
         log.info(
             "batch table synchronised", table=str(report.table), rows=report.rows_written, position=report.position
         )
@@ -145,7 +171,8 @@ def sync_all(engine: Engine, *, full_resync: bool = False, on_chunk: OnChunk = i
 def report_failure(engine: Engine, table: TableId, mode: str, error: WarpError) -> None:
     """Put a failure where it will be read: the log, ``error_log`` and ``sync_runs``."""
     log.error("table stopped" if table.name else "schema stopped", table=str(table), error=str(error))
-    entry = ErrorEntry(table, type(error).__name__, str(error), "stopped", severity="error")
+    action = "interrupted too often" if isinstance(error, TransientError) else "stopped"
+    entry = ErrorEntry(table, type(error).__name__, str(error), action, severity="error")
     try:
         engine.destination.record_errors([entry], engine.run_id)
         engine.destination.record_run(engine.run_id, table, mode, "failed", error=str(error))

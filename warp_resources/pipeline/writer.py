@@ -25,6 +25,7 @@ class Writer:
     Args:
         settings: gives the effective settings of a table by its source name.
         run_id: goes into every row of the metadata that this writer makes.
+        warns: ``error_log`` also tells of values that were converted without loss.
     """
 
     def __init__(
@@ -34,12 +35,15 @@ class Writer:
         stored_schema: str,
         settings: Callable[[str], TableSettings],
         run_id: str,
+        *,
+        warns: bool = True,
     ) -> None:
         self._destination = destination
         self._schema = schema
         self._stored_schema = stored_schema
         self._settings = settings
         self.run_id = run_id
+        self._warns = warns
         self._known: dict[str, TableSchema] = destination.table_schemas(schema)
 
     def write(self, batches: Sequence[TableBatch], commit: Commit, errors: Sequence[ErrorEntry] = ()) -> WriteReceipt:
@@ -67,6 +71,7 @@ class Writer:
             self._known.get(batch.table.name),
             stored_schema=self._stored_schema,
             capabilities=self._destination.capabilities,
+            warns=self._warns,
         )
         _refuse_losses(table, self._settings(batch.table.name))
         return table

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-import re
 import sys
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-_URI_PASSWORD = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^:/?#@\s]*:)[^@/\s]+(?=@)", re.IGNORECASE)
-_KEY_VALUE = re.compile(r"(?P<head>\b(?:password|passwd|pwd|secret|token)\s*=\s*)[^\s,&]+", re.IGNORECASE)
+from warp_resources.masking import HIDDEN, is_secret_name, mask
+from warp_resources.telemetry.sink import Sink
 
 
 class LoggingSettings(Protocol):
@@ -23,11 +23,6 @@ class LoggingSettings(Protocol):
     def format(self) -> str: ...
     @property
     def sensitive_data_masking(self) -> bool: ...
-
-
-def mask_secrets(text: str) -> str:
-    """A text with the passwords of its URIs and key-value pairs replaced by ``***``."""
-    return _KEY_VALUE.sub(r"\g<head>***", _URI_PASSWORD.sub(r"\g<head>***", text))
 
 
 def configure_logging(settings: LoggingSettings) -> None:
@@ -48,10 +43,23 @@ def configure_logging(settings: LoggingSettings) -> None:
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[settings.level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", Sink(sys.stderr))),
         cache_logger_on_first_use=False,
     )
 
 
 def _mask(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    return {key: mask_secrets(value) if isinstance(value, str) else value for key, value in event.items()}
+    return {key: _masked(key, value) for key, value in event.items()}
+
+
+def _masked(key: object, value: Any) -> Any:
+    """A value of an event as it may be seen: also within containers, and what a renderer would make text of."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if is_secret_name(str(key)):
+        return HIDDEN
+    if isinstance(value, Mapping):
+        return {inner: _masked(inner, its) for inner, its in value.items()}
+    if isinstance(value, list | tuple):
+        return [_masked(key, its) for its in value]
+    return mask(str(value))

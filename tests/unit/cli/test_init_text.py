@@ -14,7 +14,21 @@ from warp_resources.config import WarpConfig
 from warp_resources.connectors.interfaces import SourceTable
 
 ROOT = Path(__file__).parents[3]
-ODD = ["users", "Odd Name", "yes", "1st", "what?*", 'a"b', "日本", "a: b", "null"]
+ODD = [
+    "users",
+    "Odd Name",
+    "yes",
+    "1st",
+    "what?*",
+    'a"b',
+    "日本",
+    "a: b",
+    "null",
+    "😀",
+    "${X}",
+    "line\u2028end",
+    "a\x7fb",
+]
 
 
 @pytest.mark.parametrize("reason", [None, "MongoDB runs standalone"])
@@ -29,9 +43,8 @@ def test_the_configuration_names_every_table_that_was_found(tmp_path: Path, reas
     [schema] = config.schemas
     assert (schema.name, schema.mode) == ("my shop", "stream" if reason is None else "batch")
     assert config.source.database == "no"
-    assert yaml.safe_load(text)["schemas"][0]["table_whitelist"] == [
-        name.replace("?", "[?]").replace("*", "[*]") for name in ODD
-    ]
+    wanted = [name.replace("?", "[?]").replace("*", "[*]") for name in ODD]
+    assert list(schema.table_whitelist) == wanted
 
 
 def read_env(folder: Path) -> dict[str, str]:
@@ -41,6 +54,20 @@ def read_env(folder: Path) -> dict[str, str]:
     assert found["DAGSTER_HOME"] == str(folder.resolve())
     assert found["WARP_SOURCE_URL"] == "mongodb://me:p$w@h/d?x=1"
     return found
+
+
+@pytest.mark.parametrize(
+    ("uri", "read"),
+    [
+        ("mongodb://me:it's@h/d", "mongodb://me:it's@h/d"),
+        ("mongodb://me:a\\b'\"@h/d", "mongodb://me:a\\b'\"@h/d"),
+        ("mongodb://me:a${HOME}b@h/d", "mongodb://me:a%24{HOME}b@h/d"),
+    ],
+)
+def test_the_environment_file_reads_back_what_was_written(tmp_path: Path, uri: str, read: str) -> None:
+    file = tmp_path / ".env"
+    file.write_text(env_file(tmp_path, uri, uri), encoding="utf-8")
+    assert read_dotenv(file)["WARP_SOURCE_URL"] == read
 
 
 @pytest.mark.parametrize("count", [0, 500])

@@ -100,6 +100,13 @@ def test_variables_that_are_no_settings_are_left_alone(tmp_path: Path, variable:
     assert load(tmp_path, minimal(), {variable: "whatever"}) == load(tmp_path, minimal(), {})
 
 
+# SPEC: C6
+@pytest.mark.parametrize("variable", ["CARTRIDGE_WARP_PORT", "CARTRIDGE_WARP_METRICS_PORT"])
+@pytest.mark.parametrize("scheme", ["tcp", "udp", "sctp"])
+def test_the_address_of_a_kubernetes_service_is_left_alone(tmp_path: Path, variable: str, scheme: str) -> None:
+    assert load(tmp_path, minimal(), {variable: f"{scheme}://10.0.0.1:80"}) == load(tmp_path, minimal(), {})
+
+
 def test_empty_variables_are_not_set(tmp_path: Path) -> None:
     assert load(tmp_path, minimal(), {"CARTRIDGE_WARP_MODE": ""}).mode == "multi"
 
@@ -107,6 +114,9 @@ def test_empty_variables_are_not_set(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("variable", "near"),
     [
+        ("CARTRIDGE_WARP_METRICS_PORT", "CARTRIDGE_WARP_MONITORING__METRICS_PORT"),
+        ("CARTRIDGE_WARP_MONITORING_PORT", "CARTRIDGE_WARP_MONITORING__METRICS_PORT"),
+        ("CARTRIDGE_WARP_PORT", None),
         ("CARTRIDGE_WARP_MODEE", "CARTRIDGE_WARP_MODE"),
         ("CARTRIDGE_WARP_PERFORMANCE__BATCHSIZE", None),
         ("CARTRIDGE_WARP_PERFORMANCE__POLING_INTERVAL", "CARTRIDGE_WARP_PERFORMANCE__POLLING_INTERVAL"),

@@ -108,6 +108,11 @@ def test_a_class_is_found_by_its_path(install) -> None:
         ("no_such_module:Thing", "cannot be loaded"),
         ("tape_connector:NoSuchThing", "cannot be loaded"),
         ("tape_connector:NOT_A_CLASS", "is not a class"),
+        (":Class", "is not written as module:Class"),
+        (".x:Y", "is not written as module:Class"),
+        ("x:", "is not written as module:Class"),
+        ("collections:OrderedDict", "is no source connector: it lacks .*Options, .*read_chunk"),
+        ("tape_connector:TapeDestination", "is no source connector: it lacks .*stream"),
     ],
 )
 def test_a_wrong_path_says_what_is_wrong(install, target: str, complaint: str) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import struct
+import threading
 import urllib.error
 import urllib.request
 
@@ -82,6 +85,27 @@ def test_ready_means_that_every_database_answers(up: int, status: int) -> None:
 def test_health_can_be_switched_off() -> None:
     with serving([], with_health=False) as exporter:
         assert get(exporter, "/health")[0] == 404
+
+
+def test_a_scraper_that_gives_up_is_no_error_of_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    # SPEC: P1
+    asked, gone = threading.Event(), threading.Event()
+    large = [Sample(metrics.DEAD_LETTERS, ("db", "shop", f"table {n}"), n) for n in range(100_000)]
+
+    def collect() -> list[Sample]:
+        asked.set()
+        assert gone.wait(20)
+        return large
+
+    with Exporter(collect, "127.0.0.1", 0, "/metrics") as exporter:
+        with socket.create_connection(("127.0.0.1", exporter.port)) as scraper:
+            scraper.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+            assert asked.wait(20)
+            scraper.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        gone.set()
+        assert get(exporter, "/health") == (200, "live\n")
+        assert get(exporter, "/metrics")[0] == 200
+    assert "Traceback" not in capsys.readouterr().err
 
 
 def test_a_port_that_is_taken_is_told() -> None:

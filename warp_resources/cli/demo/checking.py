@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from warp_resources.cli.console import say
 from warp_resources.cli.demo.compare import Comparison, compare
@@ -17,11 +18,13 @@ DRAIN_SECONDS = 60.0
 _LOOK_AGAIN_SECONDS = 1.0
 
 
-def check() -> bool:
+def check(folder: Path) -> bool:
     """Run the demonstration without Dagster, bounded in time; whether source and destination are equal."""
-    with stage(schedule=None) as scene, traffic(scene) as changing:
+    with stage(folder, schedule=None) as scene, traffic(scene) as changing:
         say("Starting cartridge-warp run")
-        runner = start([sys.executable, "-m", "warp_resources.cli.app", "--config", str(scene.config), "run"])
+        command = [sys.executable, "-m", "warp_resources.cli.app", "--config", str(scene.config), "run"]
+        # Not where the user is, whose folder may have an .env with settings for something else.
+        runner = start(command, cwd=folder)
         try:
             _load(runner)
             counts = counted(changing)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -11,23 +10,19 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 
-import psutil
-
 from warp_resources.cli.console import say
-from warp_resources.cli.demo.stage import SCHEMAS, Stage, end, stage, start, traffic
+from warp_resources.cli.demo.ending import end_marked, ignore_signals
+from warp_resources.cli.demo.stage import Stage, stage, start, traffic
 from warp_resources.cli.written import DAGSTER, WORKSPACE, text_of
-from warp_resources.config import WarpConfig
-from warp_resources.connectors.interfaces import StateStore
 from warp_resources.connectors.mongodb.demo_data import CATALOG, SHOP
 from warp_resources.connectors.ports import free_port
-from warp_resources.errors import OperatorError, WarpError
-from warp_resources.pipeline.options import open_destination
+from warp_resources.errors import OperatorError
 
 HOST = "127.0.0.1"
-_READY_SECONDS, _DRAIN_SECONDS, _LOOK_SECONDS = 120.0, 12.0, 0.5
+_READY_SECONDS, _LOOK_SECONDS = 120.0, 0.5
+_CONFIG = "CARTRIDGE_WARP_CONFIG"
 
 _GUIDE = """
   {url}            Dagster
@@ -45,9 +40,13 @@ Ctrl-C stops everything and leaves nothing behind.
 """
 
 
-def show(port: int | None) -> None:
+def show(folder: Path, port: int | None) -> None:
     """Run until Ctrl-C."""
-    with stage(schedule="* * * * *") as scene, traffic(scene), _dagster(scene, port or free_port(HOST)) as dagster:
+    with (
+        stage(folder, schedule="* * * * *") as scene,
+        traffic(scene),
+        _dagster(scene, port or free_port(HOST)) as dagster,
+    ):
         code = dagster.wait()
         raise OperatorError("Dagster ended by itself", remedy=f"Read {_log(scene)}", code=code)
 
@@ -62,8 +61,9 @@ def _dagster(scene: Stage, port: int) -> Iterator[subprocess.Popen[bytes]]:
     environment = {
         **os.environ,
         "DAGSTER_HOME": str(home),
-        "CARTRIDGE_WARP_CONFIG": str(scene.config),
+        _CONFIG: str(scene.config),
         "DAGSTER_DISABLE_TELEMETRY": "yes",
+        "TMPDIR": str(scene.folder),
     }
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(home / WORKSPACE), "-h", HOST, "-p", str(port)]
     with _log(scene).open("wb") as log:
@@ -75,8 +75,10 @@ def _dagster(scene: Stage, port: int) -> Iterator[subprocess.Popen[bytes]]:
         say(_tail(_log(scene)))
         raise
     finally:
-        say("Stopping Dagster and what it started")
-        _stop(dagster, scene)
+        ignore_signals()
+        say("Stopping Dagster and what it started, which takes some seconds")
+        # Drainers are sessions of their own; like all that Dagster starts, they know this configuration.
+        end_marked(_CONFIG, str(scene.config))
 
 
 def _wait_until_served(dagster: subprocess.Popen[bytes], url: str, scene: Stage) -> None:
@@ -103,69 +105,6 @@ def _answers(url: str) -> bool:
             return True
     except (urllib.error.URLError, OSError):
         return False
-
-
-def _stop(dagster: subprocess.Popen[bytes], scene: Stage) -> None:
-    """End Dagster first, so that nobody renews a mandate, then the drainers, which are sessions of their own."""
-    family = _descendants(dagster.pid)
-    end(dagster, signal.SIGINT)
-    try:
-        _withdraw(scene)
-    except WarpError as error:
-        say(f"The mandates could not be withdrawn: {error}")
-    _reap(family)
-    _reap(_strangers(scene))
-
-
-def _withdraw(scene: Stage) -> None:
-    destination = open_destination(WarpConfig.from_file(scene.config))
-    store = destination.state_store()
-    try:
-        for schema in SCHEMAS:
-            store.set_mandate(schema, timedelta(0))
-        _wait_until_free(store)
-    finally:
-        store.close()
-        destination.close()
-
-
-def _wait_until_free(store: StateStore) -> None:
-    deadline = time.monotonic() + _DRAIN_SECONDS
-    while time.monotonic() < deadline:
-        if not any(store.lease_holder(f"stream:{schema}") for schema in SCHEMAS):
-            return
-        time.sleep(_LOOK_SECONDS)
-
-
-def _descendants(pid: int) -> list[psutil.Process]:
-    try:
-        return psutil.Process(pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
-
-
-def _strangers(scene: Stage) -> list[psutil.Process]:
-    """Processes of this demonstration that have lost their parent: only they know its configuration file."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("CARTRIDGE_WARP_CONFIG") == str(scene.config):
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
-
-
-def _reap(processes: list[psutil.Process]) -> None:
-    for process in processes:
-        try:
-            process.terminate()
-        except psutil.NoSuchProcess:
-            continue
-    _, alive = psutil.wait_procs(processes, timeout=10)
-    for process in alive:
-        process.kill()
-    psutil.wait_procs(alive, timeout=5)
 
 
 def _log(scene: Stage) -> Path:

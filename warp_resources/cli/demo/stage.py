@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,24 +40,21 @@ class Stage:
 
 
 @contextmanager
-def stage(*, schedule: str | None) -> Iterator[Stage]:
-    """Servers with data and a configuration for them; all of it is gone afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="cartridge-warp-demo-"))
-    # PostgreSQL runs as a user of its own where root starts it, and must reach its folder.
-    folder.chmod(0o755)
-    try:
-        say("Starting MongoDB (a replica set) and PostgreSQL")
-        # Nothing outlives the demonstration, so nothing needs to survive a power cut.
-        with EmbeddedMongod() as mongod, EmbeddedPostgres(settings={"fsync": "off"}) as postgres:
+def stage(folder: Path, *, schedule: str | None) -> Iterator[Stage]:
+    """Servers with data in ``folder``, and a configuration for them."""
+    say("Starting MongoDB (a replica set) and PostgreSQL")
+    # Nothing outlives the demonstration, so nothing needs to survive a power cut.
+    with (
+        EmbeddedMongod(folder / "mongodb") as mongod,
+        EmbeddedPostgres(folder / "postgresql", settings={"fsync": "off"}) as postgres,
+    ):
+        try:
             _fill(mongod.uri)
             config = folder / "warp.yaml"
             config.write_text(_configuration(mongod.uri, postgres.uri(), schedule), encoding="utf-8")
-            try:
-                yield Stage(folder, config, mongod.uri, postgres.uri())
-            finally:
-                say("Stopping MongoDB and PostgreSQL")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+            yield Stage(folder, config, mongod.uri, postgres.uri())
+        finally:
+            say("Stopping MongoDB and PostgreSQL")
 
 
 @contextmanager

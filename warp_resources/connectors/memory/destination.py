@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-from warp_resources.connectors.memory import generations, reports, statistics
+from warp_resources.connectors.memory import generations, reports, retention, runs, statistics
 from warp_resources.connectors.memory.rows import plain_rows
 from warp_resources.connectors.memory.state import MemoryStateStore
-from warp_resources.connectors.memory.store import BATCH, STREAM, Contents, MemoryStore, Run, now
+from warp_resources.connectors.memory.store import BATCH, STREAM, Contents, MemoryStore, now
 from warp_resources.connectors.memory.write import demand_fence, write
 from warp_resources.errors import GenerationClosed, OperatorError
 from warp_resources.model.batches import ConformedBatch, ErrorEntry, WriteReceipt
@@ -29,6 +29,7 @@ from warp_resources.model.positions import (
     TableState,
 )
 from warp_resources.model.reports import FinishedSlice, RunFigures
+from warp_resources.model.retention import RetentionPeriods
 from warp_resources.model.statistics import TableStatistics
 from warp_resources.model.tables import TableId, TableSchema
 
@@ -64,7 +65,7 @@ class MemoryDestination:
         """The leases and mandates kept beside the rows."""
         return MemoryStateStore(self.store)
 
-    def check(self) -> None:
+    def check(self, schemas: Sequence[str] = ()) -> None:
         """Nothing to reach."""
 
     def prepare(self) -> None:
@@ -214,14 +215,16 @@ class MemoryDestination:
         end: Position | None = None,
     ) -> None:
         with self.store.transaction() as draft:
-            run = draft.runs.get((run_id, table)) or Run(run_id, table, mode, status, now(), start=start)
-            finished = None if status == "running" else now()
-            draft.runs[run_id, table] = replace(run, status=status, error=error, end=end, finished_at=finished)
+            runs.record_run(draft, run_id, table, mode, status, error, start, end)
 
     def record_errors(self, errors: Sequence[ErrorEntry], run_id: str) -> None:
         with self.store.transaction() as draft:
             for entry in errors:
                 draft.log_error(entry, run_id)
+
+    def remove_expired(self, periods: RetentionPeriods, limit: int) -> int:
+        with self.store.transaction() as draft:
+            return retention.remove_expired(draft, periods, limit)
 
     def row_count(self, table: TableId) -> int:
         stored = self.store.contents.tables.get(table)
@@ -232,6 +235,9 @@ class MemoryDestination:
 
     def recent_runs(self, schema: str, within: timedelta) -> list[RunFigures]:
         return reports.recent_runs(self.store.contents, schema, within)
+
+    def figures_of_run(self, schema: str, run_id: str) -> list[RunFigures]:
+        return reports.figures_of_run(self.store.contents, schema, run_id)
 
     def finished_slices(self, schema: str, within: timedelta) -> list[FinishedSlice]:
         return reports.finished_slices(self.store.contents, schema)

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from warp_resources.connectors.memory.rows import plain_rows
-from warp_resources.connectors.memory.store import Contents, StoredTable, now
+from warp_resources.connectors.memory.store import Contents, Run, StoredTable, now
 from warp_resources.model.reports import FinishedSlice, RunFigures
 
 
@@ -17,20 +17,16 @@ def recent_runs(contents: Contents, schema: str, within: timedelta) -> list[RunF
     oldest = now() - within
     runs = sorted(contents.runs.values(), key=lambda run: run.started_at)
     return [
-        RunFigures(
-            run.run_id,
-            run.table,
-            run.mode,
-            run.status,
-            run.rows_written,
-            run.rows_deleted,
-            run.rows_rejected,
-            run.byte_count,
-            run.end,
-            run.error,
-        )
+        _figures(run)
         for run in runs
         if run.table.schema == schema and (run.finished_at is None or run.finished_at > oldest)
+    ]
+
+
+def figures_of_run(contents: Contents, schema: str, run_id: str) -> list[RunFigures]:
+    """What one run has done to each table."""
+    return [
+        _figures(run) for (its_id, table), run in contents.runs.items() if (table.schema, its_id) == (schema, run_id)
     ]
 
 
@@ -58,6 +54,21 @@ def earliest(table: StoredTable, name: str) -> datetime | None:
         return None
     values = [row[column.stored] for row in plain_rows(table)]
     return min((time for value in values if (time := _time(value)) is not None), default=None)
+
+
+def _figures(run: Run) -> RunFigures:
+    return RunFigures(
+        run.run_id,
+        run.table,
+        run.mode,
+        run.status,
+        run.rows_written,
+        run.rows_deleted,
+        run.rows_rejected,
+        run.byte_count,
+        run.end,
+        run.error,
+    )
 
 
 def _time(value: Any) -> datetime | None:

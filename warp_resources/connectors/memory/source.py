@@ -53,6 +53,9 @@ class MemorySource:
             if scope.covers(name)
         ]
 
+    def key(self, scope: SourceScope, table: str) -> tuple[str, ...]:
+        return self.server.key(scope.database, table)
+
     def now(self) -> datetime:
         return datetime.now(UTC)
 

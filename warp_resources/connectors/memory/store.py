@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from warp_resources.model.batches import DeadLetter, ErrorEntry
 from warp_resources.model.positions import GenerationState, Holder, KeyRange, Position, StreamState, TableState
+from warp_resources.model.statistics import TableStatistics
 from warp_resources.model.tables import SchemaChange, TableId, TableSchema
 
 PENDING, SUPERSEDED = "pending", "superseded"
@@ -45,6 +46,7 @@ class StoredLetter:
     sequence: int
     status: str
     occurred_at: datetime
+    resolved_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,8 @@ class StoredTable:
 class Contents:
     """Everything in a store at one commit. A draft is changed by its transaction only.
 
-    ``read_at`` says when an open generation was opened or last written to.
+    ``read_at`` says when an open generation was opened or last written to, ``removed`` what was counted
+    in metadata that is no longer kept.
     """
 
     tables: dict[TableId, StoredTable] = field(default_factory=dict)
@@ -132,6 +135,7 @@ class Contents:
     deletions: list[Deletion] = field(default_factory=list)
     errors: list[LoggedError] = field(default_factory=list)
     runs: dict[tuple[str, TableId], Run] = field(default_factory=dict)
+    removed: dict[TableId, TableStatistics] = field(default_factory=dict)
     _own: set[TableId] = field(default_factory=set)
 
     def draft(self) -> Contents:
@@ -144,6 +148,7 @@ class Contents:
             list(self.deletions),
             list(self.errors),
             dict(self.runs),
+            dict(self.removed),
         )
 
     def table(self, table: TableId, mode: str = STREAM) -> StoredTable:

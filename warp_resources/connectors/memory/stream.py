@@ -10,7 +10,7 @@ from warp_resources.connectors.interfaces import ReadLimits
 from warp_resources.connectors.memory.columns import raw_columns
 from warp_resources.connectors.memory.originals import original
 from warp_resources.connectors.memory.server import LogEntry, MemoryServer
-from warp_resources.errors import HistoryLost
+from warp_resources.errors import HistoryLost, OperatorError
 from warp_resources.model.batches import Changes, TableBatch, TableEvent
 from warp_resources.model.positions import Position
 from warp_resources.model.tables import TableId
@@ -83,7 +83,10 @@ class MemoryChangeStream:
 
 def log_number(position: Position) -> int:
     """The last log entry that a position has seen."""
-    return int(str(position[LOG]))
+    number = position.get(LOG)
+    if not isinstance(number, int):
+        raise OperatorError("The position is not one of a memory server's log", remedy=f'Write it as {{"{LOG}": 1}}')
+    return number
 
 
 def _cut(entries: Sequence[LogEntry], limits: ReadLimits) -> list[LogEntry]:

@@ -165,7 +165,8 @@ def _keep_letters(
     contents.letters = [_kept(kept, table, told, outdated, sequence) for kept in contents.letters]
     statuses = [SUPERSEDED if letter.key_text and is_newer(letter.key_text) else PENDING for letter in letters]
     contents.letters += [
-        StoredLetter(letter, sequence, status, now()) for letter, status in zip(letters, statuses, strict=True)
+        StoredLetter(letter, sequence, status, now(), None if status == PENDING else now())
+        for letter, status in zip(letters, statuses, strict=True)
     ]
     return statuses.count(PENDING)
 
@@ -175,7 +176,7 @@ def _kept(kept: StoredLetter, table: TableId, told: set[Loss], outdated: set[str
         return kept
     if _loss(kept.letter) in told:
         return replace(kept, sequence=sequence)
-    return replace(kept, status=SUPERSEDED) if kept.letter.key_text in outdated else kept
+    return replace(kept, status=SUPERSEDED, resolved_at=now()) if kept.letter.key_text in outdated else kept
 
 
 def _told_already(contents: Contents, part: ConformedTable) -> set[Loss]:
@@ -240,7 +241,7 @@ def _mode(commit: Commit) -> str:
         case ChunkCommit():
             return "snapshot"
         case BatchCommit():
-            return "batch"
+            return commit.counted_as
 
 
 def _count(contents: Contents, run_id: str, table: TableId, mode: str, receipt: TableReceipt) -> None:
@@ -248,6 +249,9 @@ def _count(contents: Contents, run_id: str, table: TableId, mode: str, receipt: 
     run = contents.runs.get((run_id, table)) or Run(run_id, table, mode, "running", now())
     contents.runs[run_id, table] = replace(
         run,
+        status="running",
+        finished_at=None,
+        error=None,
         rows_written=run.rows_written + receipt.rows_written,
         rows_deleted=run.rows_deleted + receipt.rows_deleted,
         rows_rejected=run.rows_rejected + receipt.rows_rejected,

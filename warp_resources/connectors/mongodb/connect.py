@@ -106,6 +106,13 @@ class Connection:
         try:
             with translated(self.address):
                 return MongoClient(uri, **arguments)
+        except OSError as error:
+            # An ssl.SSLError is one too: what ca or cert names is no certificate.
+            raise OperatorError(
+                f"The TLS files for MongoDB cannot be used ({error.strerror or type(error).__name__})",
+                remedy="Correct ca and cert, or tlsCAFile and tlsCertificateKeyFile in connection_string",
+                server=self.address,
+            ) from None
         except ValueError:
             # The driver's text may quote the URI.
             raise OperatorError(

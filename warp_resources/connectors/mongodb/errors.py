@@ -6,9 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pymongo.errors import ConfigurationError as DriverConfigurationError
-from pymongo.errors import ConnectionFailure, InvalidOperation, InvalidURI, OperationFailure, PyMongoError
+from pymongo.errors import (
+    ConnectionFailure,
+    InvalidOperation,
+    InvalidURI,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+)
 
-from warp_resources.errors import HistoryLost, OperatorError, TransientError, WarpError
+from warp_resources.errors import HistoryLost, OperatorError, TransientError, Unreachable, WarpError
 
 UNAUTHORIZED, NAMESPACE_NOT_FOUND, TOKEN_NOT_FOUND, HISTORY_LOST, OVERSIZED = 13, 26, 280, 286, 10334
 UNKNOWN_OPTION = frozenset({9, 40415})
@@ -42,9 +49,8 @@ def translated(address: str) -> Iterator[None]:
 def translate(error: PyMongoError, address: str) -> WarpError:
     """The engine's error for one of the driver's; texts of the server are left out, as they quote values."""
     if isinstance(error, ConnectionFailure):
-        return TransientError(
-            "MongoDB does not answer", remedy="Check that it runs and can be reached from here", server=address
-        )
+        cls = Unreachable if isinstance(error, ServerSelectionTimeoutError) else TransientError
+        return cls("MongoDB does not answer", remedy="Check that it runs and can be reached from here", server=address)
     if isinstance(error, InvalidOperation):
         # The driver has no code for it: of what it refuses, we do nothing but use a client that is closed.
         return TransientError("The connection to MongoDB was closed during a read", server=address)

@@ -14,6 +14,7 @@ from warp_resources.connectors.mongodb.connect import Connection
 from warp_resources.connectors.mongodb.errors import translated
 from warp_resources.connectors.mongodb.feed import Feed
 from warp_resources.connectors.mongodb.options import MongoOptions
+from warp_resources.connectors.mongodb.raw import KEY
 from warp_resources.connectors.mongodb.stream import MongoChangeStream
 from warp_resources.connectors.mongodb.tokens import applied_time, position_of, seen_time, tick_before, token_time
 from warp_resources.model.batches import Chunk, TableBatch
@@ -43,6 +44,10 @@ class MongoSource:
     def tables(self, scope: SourceScope) -> list[SourceTable]:
         with translated(self._address):
             return tables.tables(self._connection.client, scope)
+
+    def key(self, scope: SourceScope, table: str) -> tuple[str, ...]:
+        """Deletes name nothing else."""
+        return (KEY,)
 
     def now(self) -> datetime:
         with translated(self._address):

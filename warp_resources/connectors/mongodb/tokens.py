@@ -7,6 +7,7 @@ Source: MongoDB's src/mongo/db/pipeline/resume_token.h and src/mongo/db/storage/
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -23,6 +24,7 @@ _TIMESTAMP_TAG = "82"
 # After the time come the version (two bytes) and the token's type, a number: 0 for a high-water mark.
 _TOKEN_TYPE, _NO_EVENT = slice(22, 24), "29"
 _LARGEST_INCREMENT = 2**32 - 1
+_READABLE = re.compile(f"{_TIMESTAMP_TAG}[0-9A-Fa-f]{{16,}}")
 
 
 def token_time(token: Mapping[str, Any]) -> ClusterTime:
@@ -49,12 +51,14 @@ def position_of(token: Mapping[str, Any], seen: ClusterTime) -> Position:
 
 def token_of(position: Position) -> dict[str, Any]:
     """The resume token of a position."""
-    stored = position.get("token")
-    token = json_util.loads(json.dumps(stored), json_options=CANONICAL)
-    if not isinstance(token, dict):
+    try:
+        token = json_util.loads(json.dumps(position.get("token")), json_options=CANONICAL)
+    except (TypeError, ValueError):
+        token = None
+    if not isinstance(token, dict) or not _READABLE.fullmatch(str(token.get("_data"))):
         raise OperatorError(
-            "The stored position is not one of a MongoDB change stream",
-            remedy="If the source was exchanged, remove the schema's marker: cartridge-warp markers set",
+            "The position is not one of a MongoDB change stream: it has no resume token that can be read",
+            remedy="To start at the oplog's end and read every table again: cartridge-warp markers set <schema> now",
         )
     return token
 
@@ -62,7 +66,7 @@ def token_of(position: Position) -> dict[str, Any]:
 def seen_time(position: Position) -> ClusterTime:
     """The cluster time up to which everything has been delivered."""
     time = position.get("time")
-    if isinstance(time, list | tuple) and len(time) == 2:
+    if isinstance(time, list | tuple) and len(time) == 2 and all(isinstance(part, int) for part in time):
         return int(time[0]), int(time[1])
     return tick_before(token_time(token_of(position)))
 

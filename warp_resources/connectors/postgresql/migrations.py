@@ -10,7 +10,7 @@ from warp_resources.connectors.postgresql.session import Connection, Session
 from warp_resources.errors import OperatorError
 
 METADATA = "cartridge_warp_metadata"
-MIGRATIONS = ("metadata.sql", "metadata_2.sql")
+MIGRATIONS = ("metadata.sql", "metadata_2.sql", "metadata_3.sql")
 """The files that lead from version 0 to 1, from 1 to 2 and so on."""
 
 _LOCK = 4_771_310_292_881
@@ -19,7 +19,9 @@ _LOCK = 4_771_310_292_881
 _IS_PREPARED = """
 select exists (
     select from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
+    join pg_attribute as a on a.attrelid = c.oid
     where n.nspname = 'cartridge_warp_metadata' and c.relname = 'metadata_version'
+    and a.attname = 'version' and a.atttypid = 'integer'::regtype and not a.attisdropped
 )
 """
 
@@ -45,13 +47,12 @@ def prepare(session: Session) -> None:
         _migrate(connection)
 
 
-def check_metadata(session: Session) -> None:
+def check_metadata(connection: Connection) -> None:
     """Refuse what ``prepare`` would refuse, changing nothing."""
-    with session.connected() as connection:
-        if is_prepared(connection):
-            _refuse_later(_version(connection))
-        else:
-            _refuse_foreign(connection)
+    if is_prepared(connection):
+        _refuse_later(_version(connection))
+    else:
+        _refuse_foreign(connection)
 
 
 def _migrate(connection: Connection) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import psycopg
 import pyarrow as pa
@@ -13,13 +14,16 @@ from warp_resources.connectors.postgresql.session import Connection
 from warp_resources.model.reports import FinishedSlice, RunFigures
 from warp_resources.model.tables import Kind, TableId, TableSchema
 
-_RUNS = """
+_FIGURES = """
 select run_id, table_name, mode, status, rows_written, rows_deleted, rows_rejected, bytes_transferred, end_position,
     error
 from cartridge_warp_metadata.sync_runs
+"""
+_RECENT = f"""{_FIGURES}
 where schema_name = %(schema)s and (finished_at is null or finished_at > clock_timestamp() - %(within)s)
 order by started_at
 """
+_OF_RUN = f"{_FIGURES} where run_id = %(run)s and schema_name = %(schema)s order by started_at"
 _SLICES = """
 select table_name, generation, slice, updated_at from cartridge_warp_metadata.slices
 where schema_name = %(schema)s and is_done and updated_at > clock_timestamp() - %(within)s
@@ -34,26 +38,23 @@ _EXACT_BELOW = 100_000
 _LONGEST_VALUE = 80
 _TIMES = (Kind.TIMESTAMP_TZ, Kind.TIMESTAMP, Kind.DATE)
 _SEARCH_MILLISECONDS = 3_000
+# Never longer than the connection has it anyway.
+_SEARCH_TIMEOUT = """
+select set_config('statement_timeout', least(%s, setting::bigint)::text, true)
+from pg_settings where name = 'statement_timeout'
+"""
 
 
 def recent_runs(connection: Connection, schema: str, within: timedelta) -> list[RunFigures]:
     """The runs of a schema's tables that go on or ended not long ago, oldest first."""
-    rows = connection.execute(_RUNS, {"schema": schema, "within": within}).fetchall()
-    return [
-        RunFigures(
-            run_id=row.run_id,
-            table=TableId(schema, row.table_name),
-            mode=row.mode,
-            status=row.status,
-            rows_written=row.rows_written,
-            rows_deleted=row.rows_deleted,
-            rows_rejected=row.rows_rejected,
-            byte_count=row.bytes_transferred,
-            position=row.end_position,
-            error=row.error,
-        )
-        for row in rows
-    ]
+    rows = connection.execute(_RECENT, {"schema": schema, "within": within}).fetchall()
+    return [_figures(schema, row) for row in rows]
+
+
+def figures_of_run(connection: Connection, schema: str, run_id: str) -> list[RunFigures]:
+    """What one run has done to each table."""
+    rows = connection.execute(_OF_RUN, {"schema": schema, "run": run_id}).fetchall()
+    return [_figures(schema, row) for row in rows]
 
 
 def finished_slices(connection: Connection, schema: str, within: timedelta) -> list[FinishedSlice]:
@@ -102,7 +103,7 @@ def earliest(connection: Connection, schema: TableSchema, name: str) -> datetime
     ).format(column=sql.Identifier(column.stored), table=table_identifier(schema))
     try:
         with connection.transaction():
-            connection.execute(f"set local statement_timeout = {_SEARCH_MILLISECONDS}")
+            connection.execute(_SEARCH_TIMEOUT, [_SEARCH_MILLISECONDS])
             row = connection.execute(statement).fetchone()
     except psycopg.errors.QueryCanceled:
         return None
@@ -112,3 +113,18 @@ def earliest(connection: Connection, schema: TableSchema, name: str) -> datetime
         return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=row[0])
     except OverflowError:
         return None
+
+
+def _figures(schema: str, row: Any) -> RunFigures:
+    return RunFigures(
+        run_id=row.run_id,
+        table=TableId(schema, row.table_name),
+        mode=row.mode,
+        status=row.status,
+        rows_written=row.rows_written,
+        rows_deleted=row.rows_deleted,
+        rows_rejected=row.rows_rejected,
+        byte_count=row.bytes_transferred,
+        position=row.end_position,
+        error=row.error,
+    )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from psycopg.types.json import Jsonb
 
+from warp_resources.connectors.postgresql.markers import BATCH, STREAM
 from warp_resources.connectors.postgresql.session import Connection
 from warp_resources.model.batches import TableReceipt
 from warp_resources.model.positions import Position
 from warp_resources.model.tables import TableId
 
+_RUNNING = "running"
 _COUNT = """
 insert into cartridge_warp_metadata.sync_runs as r
     (run_id, schema_name, table_name, mode, status, rows_written, rows_deleted, rows_rejected, bytes_transferred,
@@ -16,6 +18,9 @@ insert into cartridge_warp_metadata.sync_runs as r
 values (%(run)s, %(schema)s, %(table)s, %(mode)s, 'running', %(written)s, %(deleted)s, %(rejected)s, %(bytes)s,
     %(position)s)
 on conflict (run_id, schema_name, table_name, mode) do update set
+    status = excluded.status,
+    finished_at = null,
+    error = null,
     rows_written = r.rows_written + excluded.rows_written,
     rows_deleted = r.rows_deleted + excluded.rows_deleted,
     rows_rejected = r.rows_rejected + excluded.rows_rejected,
@@ -34,11 +39,32 @@ on conflict (run_id, schema_name, table_name, mode) do update set
     end_position = coalesce(excluded.end_position, r.end_position),
     error = excluded.error
 """
-# The row of a whole schema (no table name) finishes those of its tables, which only counts have made.
+# The row of a whole schema (no table name) finishes those of its tables, and a table's row those of the same table in
+# other modes, such as its first load: only counts have made them.
 _FINISH_TABLES = """
 update cartridge_warp_metadata.sync_runs set status = %(status)s, finished_at = clock_timestamp(), error = %(error)s
-where run_id = %(run)s and schema_name = %(schema)s and table_name <> '' and status = 'running'
+where run_id = %(run)s and schema_name = %(schema)s and table_name <> '' and %(table)s in ('', table_name)
+    and status = 'running'
 """
+_INTERRUPT = """
+update cartridge_warp_metadata.sync_runs as r set status = 'interrupted', finished_at = clock_timestamp()
+where schema_name = %(schema)s and status = 'running' and run_id <> %(run)s and ({condition})
+"""
+_INTERRUPT_BATCH = _INTERRUPT.format(condition="table_name = %(table)s")
+# A resync beside the stream is a run of its own, which may be at work: that shows in its open generation.
+_INTERRUPT_STREAM = _INTERRUPT.format(
+    condition="""
+    mode = 'stream'
+    or exists (
+        select from cartridge_warp_metadata.sync_runs as w
+        where w.run_id = r.run_id and w.schema_name = r.schema_name and w.table_name = '' and w.status = 'running'
+    )
+    or mode = 'snapshot' and not exists (
+        select from cartridge_warp_metadata.generations as g
+        where g.schema_name = r.schema_name and g.table_name = r.table_name and g.status = 'open'
+    )
+    """
+)
 
 
 def count_rows(
@@ -71,7 +97,10 @@ def record_run(
     start: Position | None,
     end: Position | None,
 ) -> None:
-    """Open, finish or fail a run's row."""
+    """Open, finish or fail a run's row.
+
+    Whoever opens one holds the lease of the stream or the batch table: what others left running there is dead.
+    """
     parameters = {
         "run": run_id,
         "schema": table.schema,
@@ -82,8 +111,12 @@ def record_run(
         "start": _json(start),
         "end": _json(end),
     }
+    if status == _RUNNING and mode == BATCH and table.name:
+        connection.execute(_INTERRUPT_BATCH.encode(), parameters)
+    elif status == _RUNNING and mode == STREAM and not table.name:
+        connection.execute(_INTERRUPT_STREAM.encode(), parameters)
     connection.execute(_RECORD, parameters)
-    if not table.name and status != "running":
+    if status != _RUNNING:
         connection.execute(_FINISH_TABLES, parameters)
 
 

@@ -10,7 +10,7 @@ import psycopg
 from psycopg import conninfo, sql
 from psycopg.rows import namedtuple_row
 
-from warp_resources.connectors.postgresql.errors import Endpoint, translate
+from warp_resources.connectors.postgresql.errors import Endpoint, translate, translate_connecting
 from warp_resources.connectors.postgresql.options import PostgresOptions
 from warp_resources.errors import OperatorError
 
@@ -37,6 +37,7 @@ _SETTINGS = {
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
 }
+_TRANSACTION_GRACE_MILLISECONDS = 1_000
 
 
 class Session:
@@ -85,7 +86,10 @@ class Session:
 
     def _open(self) -> Connection:
         if self._connection is None or self._connection.closed:
-            self._connection = connect(self._options, self.endpoint)
+            try:
+                self._connection = connect(self._options, self.endpoint)
+            except psycopg.Error as error:
+                raise translate_connecting(error, self.endpoint) from error
             self.serial += 1
         return self._connection
 
@@ -116,10 +120,11 @@ def connect(options: PostgresOptions, endpoint: Endpoint) -> Connection:
 
 
 def _settings(options: PostgresOptions, version: int) -> sql.Composed:
-    milliseconds = f"{round(options.transaction_timeout * 1000)}ms"
-    settings = {**_SETTINGS, "statement_timeout": milliseconds}
+    milliseconds = round(options.transaction_timeout * 1000)
+    settings = {**_SETTINGS, "statement_timeout": f"{milliseconds}ms"}
     if version >= 170000:
-        settings["transaction_timeout"] = milliseconds
+        # Later than the other: that one ends a statement, this one the connection.
+        settings["transaction_timeout"] = f"{milliseconds + _TRANSACTION_GRACE_MILLISECONDS}ms"
     calls = [
         sql.SQL("set_config({}, {}, false) as {}").format(sql.Literal(name), sql.Literal(value), sql.Identifier(name))
         for name, value in settings.items()
@@ -128,15 +133,7 @@ def _settings(options: PostgresOptions, version: int) -> sql.Composed:
 
 
 def _endpoint(options: PostgresOptions) -> Endpoint:
-    text = options.connection_string.get_secret_value()
-    try:
-        parts = conninfo.conninfo_to_dict(text)
-    except psycopg.ProgrammingError:
-        # Without the driver's own words, which would quote part of the string.
-        raise OperatorError(
-            "The connection string of PostgreSQL cannot be read",
-            remedy="Write it as postgresql://user:password@host:port/database, special characters percent-encoded",
-        ) from None
+    parts = conninfo.conninfo_to_dict(options.connection_string.get_secret_value())
     user = str(parts.get("user") or "the connecting user")
     password = parts.get("password")
     return Endpoint(

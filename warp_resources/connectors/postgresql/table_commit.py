@@ -99,12 +99,13 @@ def write_part(
     add_errors(connection, told.losses if is_unchanged else told.errors, run_id)
     _advance(connection, table, locked, commit)
     receipt = TableReceipt(locked.sequence, written, deleted, len(told.letters), table.byte_count)
-    count_rows(connection, run_id, name, mode_of(commit), receipt, _position(commit))
+    counted_as = commit.counted_as if isinstance(commit, BatchCommit) else mode_of(commit)
+    count_rows(connection, run_id, name, counted_as, receipt, _position(commit))
     return receipt
 
 
 def mode_of(commit: Commit) -> str:
-    """The mode under which ``sync_runs`` counts a commit."""
+    """What kind of marker a commit moves."""
     if isinstance(commit, ChunkCommit):
         return SNAPSHOT
     return STREAM if isinstance(commit, StreamCommit) else BATCH

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pymongo.errors import (
     AutoReconnect,
@@ -17,15 +19,16 @@ from pymongo.errors import (
     WaitQueueTimeoutError,
 )
 
-from warp_resources.connectors.mongodb.connect import address_of
+from warp_resources.connectors.mongodb.connect import Connection, address_of
 from warp_resources.connectors.mongodb.errors import translate, translated
-from warp_resources.errors import HistoryLost, OperatorError, TransientError
+from warp_resources.connectors.mongodb.options import MongoOptions
+from warp_resources.errors import HistoryLost, OperatorError, TransientError, Unreachable
 
 
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (ServerSelectionTimeoutError("no"), TransientError),
+        (ServerSelectionTimeoutError("no"), Unreachable),
         (AutoReconnect("no"), TransientError),
         (NetworkTimeout("no"), TransientError),
         (NotPrimaryError("no"), TransientError),
@@ -58,6 +61,16 @@ def test_the_servers_text_is_left_out() -> None:
     error = OperationFailure("bad value: 4111-1111", 2, {"codeName": "BadValue", "errmsg": "bad value: 4111-1111"})
     assert "4111" not in str(translate(error, "db:27017"))
     assert "BadValue" in str(translate(error, "db:27017"))
+
+
+def test_a_file_that_holds_no_certificate_is_told(tmp_path: Path) -> None:
+    # SPEC: Z5
+    junk = tmp_path / "ca.pem"
+    junk.write_text("no certificate")
+    absent = MongoOptions(connection_string=f"mongodb://db/?tls=true&tlsCAFile={tmp_path}/none.pem")
+    for options in (MongoOptions(connection_string="mongodb://db", ca=str(junk)), absent):
+        with pytest.raises(OperatorError, match="TLS files for MongoDB cannot be used"):
+            _ = Connection(options).client
 
 
 def test_the_cause_is_kept() -> None:

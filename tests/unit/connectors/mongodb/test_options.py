@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,9 +43,43 @@ def test_timeouts_are_passed_on_in_milliseconds() -> None:
         ({"cert": "me.pem", "key": "me.pem"}, {"tls": True, "tlsCertificateKeyFile": "me.pem"}),
     ],
 )
-def test_tls(settings: dict[str, Any], expected: dict[str, Any]) -> None:
+def test_tls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], expected: dict[str, Any]
+) -> None:
     # SPEC: Z5
+    monkeypatch.chdir(tmp_path)
+    for name in ("ca.pem", "me.pem"):
+        (tmp_path / name).touch()
     assert {name: value for name, value in arguments(**settings).items() if name.startswith("tls")} == expected
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "mongodb://me:s3cret/db",
+        "mongodb://me:s3/cret@db",
+        "mongodb://me:s3@cret@db",
+        "mongodb://me:s3:cret@db",
+        "mongodb://me:s3cret@",
+        "http://me:s3cret@db",
+        "me:s3cret@db",
+        "mongodb://",
+        "mongodb://h:99999",
+    ],
+)
+def test_a_connection_string_that_cannot_be_read_is_not_quoted(uri: str) -> None:
+    # SPEC: Z1, C7
+    with pytest.raises(ValidationError) as refused:
+        MongoOptions(connection_string=uri)
+    assert "percent-encode special characters" in str(refused.value)
+    assert "cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("key", ["ca", "cert"])
+def test_a_file_that_does_not_exist_is_refused(tmp_path: Path, key: str) -> None:
+    # SPEC: C7, Z5
+    with pytest.raises(ValidationError, match="an existing file"):
+        arguments(**{key: str(tmp_path / "none.pem")})
 
 
 @pytest.mark.parametrize("settings", [{"colour": 1}, {"cert": "me.pem", "key": "key.pem"}, {"read_preference": "x"}])

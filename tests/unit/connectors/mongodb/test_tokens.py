@@ -54,6 +54,22 @@ def test_a_position_of_another_source_is_refused() -> None:
         seen_time({"file": "binlog.1"})
 
 
+@pytest.mark.parametrize(
+    "position",
+    [
+        {"time": [1, 1]},
+        {"token": {"_data": "82zz" + "0" * 20}, "time": [1, 1]},
+        {"token": {"_data": {"$binary": 1}}},
+        {"token": "82" + "0" * 20},
+    ],
+    ids=str,
+)
+def test_a_position_without_a_token_that_can_be_read_is_refused(position: dict[str, object]) -> None:
+    # SPEC: T1
+    with pytest.raises(OperatorError, match="cartridge-warp markers set <schema> now"):
+        token_of(position)
+
+
 def test_the_binary_part_of_a_token_survives_json() -> None:
     # MongoDB keeps the number types of a key beside the sort key.
     token = {**EVENT, "_typeBits": b"\x82\x01"}

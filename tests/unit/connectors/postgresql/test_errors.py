@@ -98,6 +98,12 @@ def test_a_refused_connection(words: str, cause: type[Exception]) -> None:
     [
         ("connection failed: fe_sendauth: no password supplied", OperatorError),
         ("connection failed: Connection refused\n\tIs the server running on that host?", TransientError),
+        (
+            'connection failed: root certificate file "no.pem" does not exist\n'
+            "Either provide the file, or change sslmode to disable server certificate verification.",
+            OperatorError,
+        ),
+        ('connection failed: could not load private key file "k.pem": no start line', OperatorError),
         ("server closed the connection unexpectedly", TransientError),
         ("consuming input failed: SSL SYSCALL error: EOF detected", TransientError),
         ('could not translate host name "role" to address: Name or service not known', TransientError),

@@ -1,4 +1,4 @@
-"""Hides secrets in text that people or machines will read."""
+"""Hides secrets in text that people or machines will read: the only place that does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ HIDDEN = "***"
 # password `postgres` leaves the word `postgresql` alone.
 _ANYWHERE_LENGTH = 12
 
-_USERINFO = re.compile(r"([A-Za-z][\w+.-]*://[^:/?#@\s]*):\S*@")
+# A scheme is short: without a bound, a long run of letters would be looked through from each of them.
+# To the last @ of the word: a password that nobody percent-encoded may hold @ and / itself.
+_USERINFO = re.compile(r"([A-Za-z][\w+.-]{0,30}://[^:\s]*):\S*@")
+# Where the host was forgotten, the password stands where the port would be.
+_PORT_END = r"""(?:[/?#,\s'"`)\];:}]|\.(?:\s|$)|$)"""
+_NO_PORT = re.compile(rf"([A-Za-z][\w+.-]{{0,30}}://[^:/?#@\s\[]*):(?!\d{{0,5}}{_PORT_END})[^\s/?#,@]+")
 _PAIR = re.compile(r"(?i)\b(\w*(?:password|passwd|pwd|secret|token))(\s*=\s*)('(?:\\.|[^'\\])*'|[^&\s;,]+)")
 _SECRET_NAME = re.compile(
     r"(?i)(^|_)(password|passwd|pwd|passphrase|secret|token|credentials?|connection_string|uri|url|dsn)(_|$)"
@@ -20,19 +25,15 @@ _SECRET_NAME = re.compile(
 )
 
 
-def mask_uri(text: str) -> str:
-    """The text with every password in a URI or a ``password=...`` pair replaced by ``***``."""
-    return _PAIR.sub(rf"\1\2{HIDDEN}", _USERINFO.sub(rf"\1:{HIDDEN}@", text))
-
-
-def mask(text: str, secrets: Iterable[str]) -> str:
-    """The text without the given secrets and without any password in a URI."""
+def mask(text: str, secrets: Iterable[str] = ()) -> str:
+    """The text with ``***`` for every password in a URI or a ``password=...`` pair, and for the given secrets."""
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         pattern = re.escape(secret)
         if len(secret) < _ANYWHERE_LENGTH:
             pattern = rf"(?<!\w){pattern}(?!\w)"
         text = re.sub(pattern, HIDDEN, text)
-    return mask_uri(text)
+    text = _NO_PORT.sub(rf"\1:{HIDDEN}", _USERINFO.sub(rf"\1:{HIDDEN}@", text))
+    return _PAIR.sub(rf"\1\2{HIDDEN}", text)
 
 
 def is_secret_name(name: str) -> bool:
