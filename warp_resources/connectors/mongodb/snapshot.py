@@ -21,8 +21,10 @@ from warp_resources.model.batches import Chunk
 from warp_resources.model.positions import KeyRange
 from warp_resources.model.tables import TableId
 
-_SAMPLES_PER_SLICE, _ROWS_PER_SLICE = 100, 200
-_CHUNK_ROWS, _CHUNK_BYTES = 25_000, 8_000_000
+_FEWEST_SAMPLES, _MOST_SAMPLES, _ROWS_PER_SLICE = 50, 300, 200
+_ROWS_PER_SAMPLE = 25
+"""Of more than one row in twenty the server takes no samples but reads them all."""
+_CHUNK_ROWS, _CHUNK_BYTES = 32_000, 8_000_000
 _DEFAULT_ROW_BYTES = 1_000
 
 
@@ -40,7 +42,7 @@ def plan(client: Client, database: str, collection: str, slice_count: int) -> li
     count = min(slice_count, size.rows // _ROWS_PER_SLICE)
     if count < 2:
         return [KeyRange()]
-    keys = _sampled_keys(client, database, collection, count * _SAMPLES_PER_SLICE)
+    keys = _sampled_keys(client, database, collection, _sample_size(size.rows, count))
     cuts = [keys[len(keys) * part // count] for part in range(1, count)] if keys else []
     bounds = [None, *dict.fromkeys(map(bound_text, cuts)), None]
     return [KeyRange(lower, upper) for lower, upper in pairwise(bounds)]
@@ -102,6 +104,11 @@ def _at_max_key(client: Client, database: str, command: dict[str, Any]) -> list[
     alone = {name: part for name, part in command.items() if name != "min"}
     with Cursor(client, database, {**alone, "filter": {"$and": filters}}) as cursor:
         return cursor.first.documents
+
+
+def _sample_size(rows: int, slices: int) -> int:
+    """As many keys as make even slices, but few enough for the server to pick them instead of reading all."""
+    return min(slices * _MOST_SAMPLES, max(slices * _FEWEST_SAMPLES, rows // _ROWS_PER_SAMPLE))
 
 
 def _sampled_keys(client: Client, database: str, collection: str, count: int) -> list[bytes]:
