@@ -12,7 +12,7 @@ from warp_resources.config import WarpConfig, schema_settings
 from warp_resources.connectors.interfaces import Destination
 from warp_resources.dagster_bridge.catalog import covers
 from warp_resources.dagster_bridge.partitions import slice_keys
-from warp_resources.errors import ConfigurationError
+from warp_resources.errors import ConfigurationError, TransientError
 from warp_resources.model.tables import TableId
 from warp_resources.pipeline.engine import ANY_TABLE, BATCH, STREAM, Unit, units
 from warp_resources.pipeline.options import open_source
@@ -67,9 +67,13 @@ def _refuse_unknown_tables(config: WarpConfig, schema: str, destination: Destina
     unknown = set(tables)
     if not unknown:
         return
-    known = set(destination.table_states(schema))
-    with closing(open_source(config)) as source:
-        known.update(found.name for unit in units(config, schema) for found in source.tables(unit.scope))
+    try:
+        known = set(destination.table_states(schema))
+        with closing(open_source(config)) as source:
+            known.update(found.name for unit in units(config, schema) for found in source.tables(unit.scope))
+    except TransientError:
+        # The engine waits for a server that is away for a moment, and meets what is wrong by itself.
+        known = unknown
     for name in sorted(unknown):
         if not covers(config, schema, name):
             raise ConfigurationError(

@@ -16,10 +16,9 @@ from warp_resources.dagster_bridge.windows import Window, spans
 from warp_resources.pipeline.batch import WINDOW, sync_table, sync_window
 from warp_resources.pipeline.engine import BATCH, STREAM, Engine, Unit
 from warp_resources.pipeline.report import SyncReport
-from warp_resources.pipeline.resync import resync_table
+from warp_resources.pipeline.resync import SNAPSHOT, resync_table
 
 INCREMENTAL, RESYNC = "incremental", "resync"
-SNAPSHOT = "snapshot"
 
 
 @dataclass(frozen=True, slots=True)

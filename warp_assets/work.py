@@ -11,8 +11,9 @@ import structlog
 
 from warp_resources.errors import LeaseHeld, OperatorError, TransientError, Unreachable, WarpError
 from warp_resources.model.positions import Position
-from warp_resources.pipeline.engine import Engine, Unit, open_engine
+from warp_resources.pipeline.engine import STREAM, Engine, Unit, open_engine
 from warp_resources.pipeline.report import SyncReport
+from warp_resources.pipeline.resync import SNAPSHOT
 from warp_resources.pipeline.retry import Backoff
 from warp_resources.pipeline.unit_process import ONCE_WAITS_SECONDS, STAND_BY_SECONDS, report_failure
 
@@ -113,6 +114,18 @@ def _attempt(engine: Engine, name: str, act: Act) -> Outcome:
     except OperatorError as error:
         report_failure(engine, engine.table(name), engine.unit.mode, error)
         return Outcome(name, error=error)
+    except BaseException:
+        _record_stop(engine, name)
+        raise
+
+
+def _record_stop(engine: Engine, name: str) -> None:
+    """Somebody terminates the run: nobody else would ever end what ``sync_runs`` says of it."""
+    mode = SNAPSHOT if engine.unit.mode == STREAM else engine.unit.mode
+    try:
+        engine.destination.record_run(engine.run_id, engine.table(name), mode, "stopped")
+    except WarpError as error:
+        log.warning("stop not recorded in the destination", table=name, error=str(error))
 
 
 def _patient(engine: Engine, name: str, act: Act) -> SyncReport:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -83,7 +83,7 @@ class _Watcher:
         told = [self._drainer.keep(store)]
         if self._drainer.is_failing:
             told += self._cause(destination)
-        self._keep_windows(context.instance, destination)
+        self._keep_windows(context.instance, destination, lambda: self._drainer.renew(store))
         self._drainer.renew(store)
         reporter = Reporter(self._schema, self._tables, source, destination, context.instance)
         events = reporter.events(memory, time.time())
@@ -104,14 +104,16 @@ class _Watcher:
         causes = [run.error for run in runs if not run.table.name and run.error]
         return [mask(causes[-1])] if causes else ["The log of the code server has the cause."]
 
-    def _keep_windows(self, instance: dg.DagsterInstance, destination: Destination) -> None:
+    def _keep_windows(
+        self, instance: dg.DagsterInstance, destination: Destination, renew: Callable[[], object]
+    ) -> None:
         if time.monotonic() - self._windows_at < WINDOWS_SECONDS:
             return
         self._windows_at = time.monotonic()
         until = time.monotonic() + WINDOWS_BUDGET_SECONDS
         wanted = self._windows.current(list(self._tables.values()), destination, datetime.now(UTC), until=until)
         for name, windows in wanted.items():
-            keep_windows(instance, name, windows)
+            keep_windows(instance, name, windows, renew)
 
     def _look_for_new_tables(self, destination: Destination, memory: Memory) -> list[str]:
         """Ask, once for each, that tables which were created meanwhile become assets."""

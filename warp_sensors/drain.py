@@ -17,8 +17,6 @@ from warp_resources.errors import FencedOut, LeaseHeld, WarpError
 from warp_resources.pipeline.lease import LeaseKeeper
 from warp_resources.pipeline.options import open_destination, open_state
 from warp_resources.pipeline.replicate import Request
-from warp_resources.pipeline.slice_process import help_out
-from warp_resources.pipeline.spare import keep_spare
 from warp_resources.pipeline.stopping import stop_on_signals
 from warp_resources.pipeline.unit_process import serve
 from warp_resources.telemetry.logs import configure_logging
@@ -120,7 +118,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         given = receive(sys.stdin.buffer) if asked.handed_over else _from_file()
         configure_logging(given.config.logging)
-        keep_spare(given.config, help_out)
         drain(given.config, schema, stop, given.label)
     except LeaseHeld as held:
         log.info("drainer is not needed", schema=schema, reason=str(held))

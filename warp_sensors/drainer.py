@@ -20,7 +20,7 @@ from warp_sensors.mandate import MANDATE, drain_lease, drainer_label, stream_lea
 
 MODE_VARIABLE = "CARTRIDGE_WARP_DRAIN"
 TICK = "tick"
-TICK_SECONDS = 40.0
+TICK_SECONDS = 30.0
 """Of draining inside a tick: ticks time out at 60 s."""
 
 STEADY_SECONDS = 60.0

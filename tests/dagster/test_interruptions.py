@@ -81,7 +81,7 @@ def terminated_in(reads: Reads, chunk: int) -> Iterator[None]:
 def test_a_terminated_job_ends_at_once_and_frees_its_leases(
     site: Site, reads: Reads, schema: str, job: str, config: dict[str, Any]
 ) -> None:
-    # SPEC: M6 D3
+    # SPEC: M6 D3 T3
     with terminated_in(reads, 2):
         site.run_job(job, **config)
     assert len(reads.tables) == 2
@@ -92,6 +92,8 @@ def test_a_terminated_job_ends_at_once_and_frees_its_leases(
     ]
     with closing(site.destination.state_store()) as store:
         assert [store.lease_holder(lease) for lease in leases] == [None] * 4
+    figures = site.destination.figures_of_run(schema, run.run_id)
+    assert [its.status for its in figures if its.status != "success"] == ["stopped"]
 
 
 def test_what_was_done_before_a_failure_is_told(site: Site, reads: Reads) -> None:

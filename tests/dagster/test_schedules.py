@@ -39,7 +39,8 @@ def test_a_tick_starts_the_job(site: Site) -> None:
     ("status", "is_over"),
     [
         (dg.DagsterRunStatus.STARTING, False),
-        (dg.DagsterRunStatus.STARTED, False),
+        # Its process may have died with the code server, and nobody would ever end it.
+        (dg.DagsterRunStatus.STARTED, True),
         (dg.DagsterRunStatus.SUCCESS, True),
         (dg.DagsterRunStatus.FAILURE, True),
         (dg.DagsterRunStatus.CANCELED, True),

@@ -120,8 +120,10 @@ def serves(process: psutil.Process, place: str) -> bool:
 
 
 def interrupt_once_filled(place: Path) -> None:
-    """Ctrl-C as soon as the server's folder has something in it, well before the server answers."""
+    """Ctrl-C soon after the server's folder has something in it."""
     deadline = time.monotonic() + 30
     while not any(place.glob("*/*/*")) and time.monotonic() < deadline:
         time.sleep(0.001)
+    # Its first files are there before `Popen` has returned, which is no moment for a Ctrl-C.
+    time.sleep(0.1)
     os.kill(os.getpid(), signal.SIGINT)

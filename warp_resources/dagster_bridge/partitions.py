@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import dagster as dg
@@ -18,6 +18,7 @@ from warp_resources.model.tables import TableId
 
 DAY = "day"
 _ASK_AGAIN_SECONDS = 300.0
+_KEYS_BETWEEN = 500
 
 
 def slice_keys(settings: PartitionSettings) -> list[str]:
@@ -72,15 +73,22 @@ class WindowKeeper:
         return self._earliest.get(its)
 
 
-def keep_windows(instance: dg.DagsterInstance, name: str, keys: Sequence[str]) -> None:
-    """Make the instance know at least these keys, in order; windows that it has beyond them stay."""
+def keep_windows(
+    instance: dg.DagsterInstance, name: str, keys: Sequence[str], tell: Callable[[], object] | None = None
+) -> None:
+    """Make the instance know at least these keys, in order; windows that it has beyond them stay.
+
+    ``tell`` is called now and then, since thousands of keys take their time.
+    """
     known = list(instance.get_dynamic_partitions(name))
     missing = sorted(set(keys) - set(known), key=lambda key: (key != UNMARKED, key))
     if not missing:
         return
     if known and missing[0] < known[-1]:
         # Keys are listed as they were added: what belongs before others goes in together with them again.
-        for key in known:
+        for count, key in enumerate(known, start=1):
             instance.delete_dynamic_partition(name, key)
+            if tell is not None and count % _KEYS_BETWEEN == 0:
+                tell()
         missing = [UNMARKED, *sorted({*known, *keys} - {UNMARKED})]
     instance.add_dynamic_partitions(name, missing)

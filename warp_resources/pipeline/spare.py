@@ -83,7 +83,11 @@ def keep_spare(config: WarpConfig, serve: Serve) -> None:
 
 def _is_alone() -> bool:
     """Whether no other thread could be holding a lock at the moment of the fork."""
-    names = [(task / "comm").read_text().strip() for task in _TASKS.iterdir() if task.name != str(os.getpid())]
+    try:
+        names = [(task / "comm").read_text().strip() for task in _TASKS.iterdir() if task.name != str(os.getpid())]
+    except OSError:
+        # One of them ended a moment ago.
+        return False
     return threading.active_count() == 1 and all(name == _ALLOCATOR_THREAD for name in names)
 
 

@@ -23,9 +23,8 @@ from warp_resources.pipeline.lean import keep_pandas_out
 from warp_resources.pipeline.payload import receive_work, watch_parent
 from warp_resources.pipeline.replicate import Request, replicate
 from warp_resources.pipeline.retry import Backoff
-from warp_resources.pipeline.slice_process import help_out
 from warp_resources.pipeline.snapshot import OnChunk, ignore_chunk
-from warp_resources.pipeline.spare import dismiss_spare, keep_spare
+from warp_resources.pipeline.spare import dismiss_spare
 from warp_resources.pipeline.stopping import stop_on_signals
 
 STAND_BY_SECONDS = 1.0
@@ -196,7 +195,6 @@ def main() -> int:
     stop_on_signals(stop.set, ignore_interrupt=True)
     work = receive_work(sys.stdin.buffer)
     configure_logging(work.unit.config.logging)
-    keep_spare(work.unit.config, help_out)
     watch_parent(sys.stdin.buffer, stop)
     try:
         serve(work.unit, Request(once=False, full_resync=work.full_resync), stop, work.run_id)

@@ -22,10 +22,12 @@ def test_what_was_said_and_the_exit_code_outlast_the_quick_end(arguments: list[s
 
 def test_numpy_starts_no_threads_and_children_inherit_nothing_of_it() -> None:
     script = """
-import os
+import os, sys
 os.environ.pop("OPENBLAS_NUM_THREADS", None)
 from warp_resources.cli.entry import _load_numpy
 _load_numpy()
+assert "numpy" in sys.modules
+assert len(os.listdir("/proc/self/task")) == 1
 assert "OPENBLAS_NUM_THREADS" not in os.environ
 os.environ["OPENBLAS_NUM_THREADS"] = "3"
 _load_numpy()

@@ -46,7 +46,7 @@ def test_what_does_not_come_in_time_is_as_before_until_it_is_overdue() -> None:
     server.is_let.clear()
     asked = server.asked
     eventually(lambda: probe.latest() is None)
-    assert server.asked == asked + 1
+    assert asked <= server.asked <= asked + 1
     server.is_let.set()
     eventually(lambda: probe.latest() is not None)
     probe.close()

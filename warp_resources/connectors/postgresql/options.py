@@ -27,8 +27,8 @@ def _seconds(value: Any) -> Any:
     return value.total_seconds() if isinstance(value, timedelta) else value
 
 
-_LONGEST_SECONDS = 2_147_483
-"""PostgreSQL's timeouts are 32 bits of milliseconds."""
+_LONGEST_SECONDS = 2_147_482
+"""PostgreSQL's timeouts are 32 bits of milliseconds, and one of ours is a second longer than what is set."""
 
 Seconds = Annotated[PositiveFloat, BeforeValidator(_seconds)]
 
