@@ -15,6 +15,11 @@ from tests.contract.laboratories import (
     PostgresDestinationLab,
     SourceLab,
 )
+from tests.contract.mongodb_reading import Reading
+from tests.fixtures.servers import MongoDatabase
+from warp_resources.connectors.interfaces import SourceScope
+from warp_resources.connectors.mongodb.options import MongoOptions
+from warp_resources.connectors.mongodb.source import MongoSource
 
 
 @pytest.fixture(params=["memory", pytest.param("postgresql", marks=pytest.mark.servers)])
@@ -39,3 +44,11 @@ def source_lab(request: pytest.FixtureRequest) -> Iterator[SourceLab]:
         made = MongoSourceLab(*request.getfixturevalue("mongo_db"))
     yield made
     made.close()
+
+
+@pytest.fixture
+def reading(mongo_db: MongoDatabase) -> Iterator[Reading]:
+    """A MongoDB source over a database of its own."""
+    source = MongoSource(MongoOptions(connection_string=mongo_db.uri))
+    yield Reading(source, SourceScope("shop", mongo_db.name), mongo_db.database)
+    source.close()

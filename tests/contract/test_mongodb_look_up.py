@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.contract.mongodb_reading import Reading, deletes_of, rows_of, stored
 from tests.fixtures.servers import MongoDatabase
-from warp_resources.connectors.interfaces import ReadLimits, SourceScope
-from warp_resources.connectors.mongodb.options import MongoOptions
-from warp_resources.connectors.mongodb.source import MongoSource
+from warp_resources.connectors.interfaces import ReadLimits
 from warp_resources.model.batches import Changes
 
 pytestmark = pytest.mark.servers
@@ -21,13 +18,6 @@ pytestmark = pytest.mark.servers
 MAX_BYTES = 8_000_000
 LIMITS = ReadLimits(None, MAX_BYTES)
 LARGE = "x" * 1_000_000
-
-
-@pytest.fixture
-def reading(mongo_db: MongoDatabase) -> Iterator[Reading]:
-    source = MongoSource(MongoOptions(connection_string=mongo_db.uri))
-    yield Reading(source, SourceScope("shop", mongo_db.name), mongo_db.database)
-    source.close()
 
 
 def keys_of(cut: Changes) -> list[Any]:

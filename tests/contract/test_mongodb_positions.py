@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
 from tests.contract.mongodb_reading import LIMITS, WAIT, Reading, stored
 from tests.fixtures.servers import MongoDatabase
-from warp_resources.connectors.interfaces import SourceScope
-from warp_resources.connectors.mongodb.options import MongoOptions
-from warp_resources.connectors.mongodb.source import MongoSource
 from warp_resources.model.positions import KeyRange
 
 pytestmark = pytest.mark.servers
@@ -19,13 +16,6 @@ pytestmark = pytest.mark.servers
 _AT_ONCE = timedelta(milliseconds=1)
 # The server writes a no-op only every 10 s: these are far fewer.
 _FEW_READS = 4
-
-
-@pytest.fixture
-def reading(mongo_db: MongoDatabase) -> Iterator[Reading]:
-    source = MongoSource(MongoOptions(connection_string=mongo_db.uri))
-    yield Reading(source, SourceScope("shop", mongo_db.name), mongo_db.database)
-    source.close()
 
 
 def test_an_idle_stream_is_at_its_end_at_once(reading: Reading, mongo_db: MongoDatabase) -> None:

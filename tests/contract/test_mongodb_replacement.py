@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from pymongo.database import Database
 
 from tests.contract.mongodb_reading import Reading, rows_of
-from tests.fixtures.servers import MongoDatabase
-from warp_resources.connectors.interfaces import SourceScope
-from warp_resources.connectors.mongodb.options import MongoOptions
-from warp_resources.connectors.mongodb.source import MongoSource
 from warp_resources.model.batches import Changes, TableEventKind
 
 pytestmark = pytest.mark.servers
-
-
-@pytest.fixture
-def reading(mongo_db: MongoDatabase) -> Iterator[Reading]:
-    source = MongoSource(MongoOptions(connection_string=mongo_db.uri))
-    yield Reading(source, SourceScope("shop", mongo_db.name), mongo_db.database)
-    source.close()
 
 
 def told(cuts: list[Changes]) -> list[tuple[TableEventKind, str]]:

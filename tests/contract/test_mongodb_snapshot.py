@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -26,7 +25,7 @@ from bson.raw_bson import RawBSONDocument
 
 from tests.contract.mongodb_reading import LIMITS, Reading, deletes_of, rows_of
 from tests.fixtures.servers import MongoDatabase
-from warp_resources.connectors.interfaces import MarkedRange, ReadLimits, SourceScope
+from warp_resources.connectors.interfaces import MarkedRange, ReadLimits
 from warp_resources.connectors.mongodb.options import MongoOptions
 from warp_resources.connectors.mongodb.source import MongoSource
 from warp_resources.model.positions import KeyRange
@@ -39,13 +38,6 @@ KEYS: list[Any] = [
     ObjectId(), False, True, DatetimeMS(-(2**62)), datetime(2024, 1, 1), DatetimeMS(2**62), Timestamp(1, 1),
     Code("f()"), DBRef("a", 1), MaxKey(),
 ]  # fmt: skip
-
-
-@pytest.fixture
-def reading(mongo_db: MongoDatabase) -> Iterator[Reading]:
-    source = MongoSource(MongoOptions(connection_string=mongo_db.uri))
-    yield Reading(source, SourceScope("shop", mongo_db.name), mongo_db.database)
-    source.close()
 
 
 def raw(*fields: tuple[int, bytes, bytes]) -> RawBSONDocument:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,13 +20,6 @@ from warp_resources.errors import HistoryLost, TransientError
 from warp_resources.model.batches import Changes, TableBatch, TableEventKind
 
 pytestmark = pytest.mark.servers
-
-
-@pytest.fixture
-def reading(mongo_db: MongoDatabase) -> Iterator[Reading]:
-    source = MongoSource(MongoOptions(connection_string=mongo_db.uri))
-    yield Reading(source, SourceScope("shop", mongo_db.name), mongo_db.database)
-    source.close()
 
 
 def only(changes: Changes) -> TableBatch:

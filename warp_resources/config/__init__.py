@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from warp_resources.config.cascade import (
+    DEFAULT_SLICES,
     PartitionSettings,
     SchemaSettings,
     TableSettings,
@@ -29,6 +30,7 @@ from warp_resources.config.sizes import parse_size, size_text
 from warp_resources.config.tables import ChangeDetection, Contract, Partitions, SchemaConfig, TableConfig
 
 __all__ = [
+    "DEFAULT_SLICES",
     "ChangeDetection",
     "Contract",
     "DestinationConfig",

@@ -14,7 +14,7 @@ import structlog
 from warp_resources.config import TableSettings, WarpConfig, effective, schema_settings
 from warp_resources.errors import WarpError
 from warp_resources.model.tables import TableSchema
-from warp_resources.pipeline.engine import Unit, units
+from warp_resources.pipeline.engine import units
 from warp_resources.pipeline.options import open_destination, open_source
 
 DISCOVERY_SECONDS = 3.0
@@ -57,11 +57,6 @@ def catalog(config: WarpConfig, schemas: tuple[str, ...]) -> dict[str, list[Tabl
 def covers(config: WarpConfig, schema: str, table: str) -> bool:
     """Whether the configuration names a table."""
     return any(unit.scope.covers(table) for unit in units(config, schema))
-
-
-def unit_of(config: WarpConfig, table: TableSettings) -> Unit:
-    """What an engine has to open to work on a table."""
-    return Unit(config, table.table.schema, table.mode)
 
 
 def _configured(config: WarpConfig, schema: str) -> list[str]:

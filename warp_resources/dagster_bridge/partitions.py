@@ -14,6 +14,7 @@ from warp_resources.connectors.interfaces import Destination
 from warp_resources.dagster_bridge.keys import dagster_name
 from warp_resources.dagster_bridge.windows import UNMARKED, first_window, window_keys
 from warp_resources.errors import TransientError
+from warp_resources.model.positions import slice_name
 from warp_resources.model.tables import TableId
 
 DAY = "day"
@@ -23,7 +24,7 @@ _KEYS_BETWEEN = 500
 
 def slice_keys(settings: PartitionSettings) -> list[str]:
     """The partitions of a stream table: slices of its keys."""
-    return [f"slice-{number:02d}" for number in range(settings.slices or 0)]
+    return list(map(slice_name, range(settings.slices or 0)))
 
 
 def windows_name(schema: str, settings: PartitionSettings) -> str:

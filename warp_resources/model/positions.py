@@ -12,6 +12,11 @@ Position: TypeAlias = dict[str, object]
 """A place in a source's log or marker column: JSON, opaque to all but the source that made it."""
 
 
+def slice_name(ordinal: int) -> str:
+    """The name of a slice in a table's plan, and of the partition of that number."""
+    return f"slice-{ordinal:02d}"
+
+
 @dataclass(frozen=True, slots=True)
 class StreamCommit:
     """Moves a schema's stream row to ``position``.

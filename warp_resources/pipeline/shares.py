@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-
-def slice_name(ordinal: int) -> str:
-    """The name of a slice in a plan, and of the partition of that number."""
-    return f"slice-{ordinal:02d}"
+from warp_resources.model.positions import slice_name
 
 
 def slices_of(partitions: Collection[str], count: int, planned: Sequence[str]) -> list[str]:

@@ -7,19 +7,16 @@ from dataclasses import dataclass
 
 import structlog
 
+from warp_resources.config import DEFAULT_SLICES
 from warp_resources.errors import GenerationClosed, LeaseHeld
-from warp_resources.model.positions import ChunkCommit, GenerationState, Position, SliceState
+from warp_resources.model.positions import ChunkCommit, GenerationState, Position, SliceState, slice_name
 from warp_resources.model.tables import TableId
 from warp_resources.pipeline.correlation import correlated
 from warp_resources.pipeline.engine import BATCH, Engine
 from warp_resources.pipeline.marker import capped, highest, later, marker_at, time_of
-from warp_resources.pipeline.shares import slice_name
 
 ENGINE_PREFIXES = ("load-", "history-", "resync-")
 """Generations that an engine may finish for another; one that a backfill began has another name."""
-
-DEFAULT_SLICES = 8
-"""Of a table whose partitions are windows of time, not slices of its keys."""
 
 log = structlog.get_logger(__name__)
 
@@ -66,7 +63,10 @@ def planned_slices(engine: Engine, table: TableId) -> list[str]:
 
 
 def partition_count(engine: Engine, table: TableId) -> int:
-    """How many slices the configuration wants of a table; its plan may have another number."""
+    """How many slices the configuration wants of a table; its plan may have another number.
+
+    A table whose partitions are windows of time has no number of its own.
+    """
     return engine.unit.settings(table.name).partitions.slices or DEFAULT_SLICES
 
 

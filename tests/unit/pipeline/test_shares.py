@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warp_resources.pipeline.shares import partitions_of, slice_name, slices_of
+from warp_resources.model.positions import slice_name
+from warp_resources.pipeline.shares import partitions_of, slices_of
 
 COUNTS = st.integers(1, 120)
 

@@ -25,7 +25,6 @@ from warp_resources.connectors.ports import free_port
 from warp_resources.connectors.postgresql.embedded import EmbeddedPostgres
 
 TRAFFIC = "warp_resources.connectors.mongodb.demo"
-SCHEMAS = (SHOP, CATALOG)
 _STOP_SECONDS = 10.0
 
 

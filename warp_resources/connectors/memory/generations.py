@@ -10,7 +10,7 @@ from datetime import timedelta
 from warp_resources.connectors.memory.store import PENDING, Contents, Deletion, StoredTable, now
 from warp_resources.errors import OperatorError
 from warp_resources.model.batches import ErrorEntry
-from warp_resources.model.positions import GenerationState, KeyRange, Position, SliceState
+from warp_resources.model.positions import GenerationState, KeyRange, Position, SliceState, slice_name
 from warp_resources.model.tables import TableId
 
 
@@ -54,10 +54,6 @@ def open_whole(contents: Contents, table_id: TableId, generation: str) -> None:
     table = contents.table(table_id)
     table.plan = table.plan or [KeyRange()]
     open_generation(contents, table_id, generation, None)
-
-
-def slice_name(number: int) -> str:
-    return f"slice-{number:02d}"
 
 
 def replaces(plan: Sequence[KeyRange], ranges: Sequence[KeyRange]) -> bool:

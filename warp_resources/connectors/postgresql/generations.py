@@ -9,10 +9,10 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from warp_resources.connectors.postgresql.plans import slice_name, table_plan
+from warp_resources.connectors.postgresql.plans import table_plan
 from warp_resources.connectors.postgresql.session import Connection
 from warp_resources.errors import FencedOut, GenerationClosed, OperatorError
-from warp_resources.model.positions import ChunkCommit, GenerationState, KeyRange, Position, SliceState
+from warp_resources.model.positions import ChunkCommit, GenerationState, KeyRange, Position, SliceState, slice_name
 from warp_resources.model.tables import TableId
 
 _KEY = "schema_name = %(schema)s and table_name = %(table)s"

@@ -23,10 +23,6 @@ values (%s, %s, %s, %s, %s)
 """
 
 
-def slice_name(ordinal: int) -> str:
-    return f"slice-{ordinal:02d}"
-
-
 def table_plan(connection: Connection, table: TableId) -> list[KeyRange]:
     """The stored ranges of a table, in order."""
     rows = connection.execute(_SELECT, [table.schema, table.name]).fetchall()
