@@ -43,6 +43,10 @@ class OperatorError(WarpError):
     """Trying again cannot help; the table or schema stops and shows the remedy."""
 
 
+class TableFailure(OperatorError):
+    """One table cannot go on as it is (``facts['table']``, a ``TableId``); the others of its schema can."""
+
+
 class HistoryLost(OperatorError):
     """The source no longer has the changes that follow the committed position."""
 

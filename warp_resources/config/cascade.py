@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from warp_resources.config.models import WarpConfig
 from warp_resources.config.resolution import CASCADES, Resolved, Scope, scope_of
-from warp_resources.config.tables import Partitions
+from warp_resources.config.tables import ColumnConfig, Partitions
 from warp_resources.model.tables import TableId
 
 DEFAULT_SLICES = 8
@@ -57,6 +57,12 @@ class TableSettings:
     tags: Mapping[str, str]
     ignore_type_conversion_errors: bool
     dead_letter_queue: bool
+    new_columns: str
+    type_changes: str
+    new_tables: str
+    columns: Mapping[str, ColumnConfig]
+    transform: str | None
+    max_rejected_share: float
     json_format: str
     on_source_change: str
     destination_schema: str

@@ -10,6 +10,7 @@ from enum import StrEnum
 import pyarrow as pa
 
 from warp_resources.model.positions import Commit, Position
+from warp_resources.model.rules import NO_RULES, TableRules
 from warp_resources.model.tables import ColumnType, SchemaChange, TableId, TableSchema
 
 
@@ -65,6 +66,18 @@ def _no_original(row: int) -> Original:
 
 
 @dataclass(frozen=True, slots=True)
+class Discard:
+    """Values that were left out or changed because the configuration says so: they are counted only.
+
+    ``action`` is ``drop``, ``hash``, ``mask``, ``discard``, ...
+    """
+
+    column: str
+    action: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class TableBatch:
     """Rows read from one table, each key at most once, and the keys deleted from it.
 
@@ -81,6 +94,7 @@ class TableBatch:
     flaws: tuple[Flaw, ...] = ()
     original: Callable[[int], Original] = _no_original
     byte_count: int = 0
+    discards: tuple[Discard, ...] = ()
 
 
 class TableEventKind(StrEnum):
@@ -161,7 +175,8 @@ class ConformedTable:
     ``rows``: one column per column of ``schema`` that the batch brings, named as stored; columns of
     ``schema`` that are absent are to be set null in the rows written. ``deletes``: the key columns.
     ``based_on`` is the schema version that ``changes`` start from. ``row_keys`` and ``delete_keys``
-    give each row's key as canonical text (``arrow.keys``), for tombstones and dead letters.
+    give each row's key as canonical text (``arrow.keys``), for tombstones and dead letters. ``original``
+    gives the source record of a row of ``rows``, for those that the destination refuses.
     """
 
     schema: TableSchema
@@ -174,6 +189,9 @@ class ConformedTable:
     dead_letters: tuple[DeadLetter, ...] = ()
     errors: tuple[ErrorEntry, ...] = ()
     byte_count: int = 0
+    original: Callable[[int], Original] = _no_original
+    discards: tuple[Discard, ...] = ()
+    rules: TableRules = NO_RULES
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, reduce
 
@@ -21,6 +21,7 @@ from warp_resources.evolution.plan import Plan, plan
 from warp_resources.evolution.policy import Decision, decide
 from warp_resources.model.batches import ConformedTable, ErrorEntry, Original, RawColumn, TableBatch
 from warp_resources.model.capabilities import Capabilities
+from warp_resources.model.rules import NO_RULES, TableRules
 from warp_resources.model.tables import ChangeKind, Kind, SchemaChange, TableId, TableSchema
 
 _TO_TEXT = (ChangeKind.ALTER_TYPE, ChangeKind.KEY_TO_JSON)
@@ -46,7 +47,7 @@ def conform(
     *,
     stored_schema: str,
     capabilities: Capabilities,
-    reserved_names: Collection[str] = (),
+    rules: TableRules = NO_RULES,
     warns: bool = True,
 ) -> ConformedTable:
     """The batch in the destination's own types, with the schema changes that make room for it.
@@ -56,7 +57,7 @@ def conform(
 
     Args:
         known: the table's schema so far; None or version 0 where the table is not yet made.
-        reserved_names: stored names that no column may take, such as the soft-delete column.
+        rules: the table's contract and what its columns must be; the soft-delete column's name is kept free.
         warns: values that were converted without loss have an error entry too.
 
     Raises:
@@ -66,11 +67,11 @@ def conform(
     _refuse_other_key(batch, basis)
     settled = settle_keys(batch, basis)
     barred = unstorable_keys(settled.rows, settled.decisions, capabilities)
-    fitted = _fit(batch, settled, barred, basis, capabilities, reserved_names)
+    fitted = _fit(batch, settled, barred, basis, capabilities, rules)
     # Without the rows that are too wide, other types may do, in which others are.
     while wide := _too_wide(fitted, barred, capabilities):
         barred = (*barred, *wide)
-        fitted = _fit(batch, settled, barred, basis, capabilities, reserved_names)
+        fitted = _fit(batch, settled, barred, basis, capabilities, rules)
     planned, row_keys = fitted.plan, cache(fitted.keys.texts)
     deletes = _without(_deletable(settled, capabilities), fitted.keys.length, row_keys)
     losses = [*fitted.keys.losses, *(loss for part in fitted.columns.values() for loss in part.losses)]
@@ -91,6 +92,9 @@ def conform(
         dead_letters=tuple(account.letter for account in accounts),
         errors=(*(account.entry for account in accounts), *warnings),
         byte_count=batch.byte_count,
+        original=fitted.original,
+        discards=batch.discards,
+        rules=rules,
     )
 
 
@@ -120,11 +124,11 @@ def _fit(
     barred: Sequence[Loss],
     basis: TableSchema,
     capabilities: Capabilities,
-    reserved_names: Collection[str],
+    rules: TableRules,
 ) -> _Fitted:
     keys, columns, origin = _writable(batch, settled.rows, barred)
     decisions = _decisions(settled.decisions, basis, columns, capabilities)
-    planned = plan(basis, decisions, capabilities, reserved_names)
+    planned = plan(basis, decisions, capabilities, (rules.flag,) if rules.flag else ())
     return _Fitted(keys, origin, decisions, planned, _fill(decisions, planned.schema, keys, capabilities))
 
 

@@ -10,6 +10,7 @@ from warp_resources.model.positions import KeyRange, TableState
 from warp_resources.model.tables import SchemaChange, TableId, TableSchema
 from warp_resources.pipeline.conform import conform
 from warp_resources.pipeline.engine import STREAM, Unit
+from warp_resources.pipeline.rules import rules_of
 
 SAMPLE_ROWS = 1_000
 
@@ -64,7 +65,13 @@ def _plan(
     )
     if not batch.row_count:
         return plan
-    conformed = conform(batch, known, stored_schema=settings.destination_schema, capabilities=destination.capabilities)
+    conformed = conform(
+        batch,
+        known,
+        stored_schema=settings.destination_schema,
+        capabilities=destination.capabilities,
+        rules=rules_of(settings),
+    )
     return replace(
         plan,
         stored=conformed.schema,

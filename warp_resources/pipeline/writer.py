@@ -8,11 +8,12 @@ import structlog
 
 from warp_resources.config import TableSettings
 from warp_resources.connectors.interfaces import Destination
-from warp_resources.errors import OperatorError, SchemaMoved
+from warp_resources.errors import OperatorError, SchemaMoved, TableFailure
 from warp_resources.model.batches import ConformedBatch, ConformedTable, ErrorEntry, TableBatch, WriteReceipt
 from warp_resources.model.positions import Commit
 from warp_resources.model.tables import TableSchema
 from warp_resources.pipeline.conform import conform
+from warp_resources.pipeline.rules import rules_of
 
 ATTEMPTS = 20
 
@@ -66,14 +67,16 @@ class Writer:
         )
 
     def _conform(self, batch: TableBatch) -> ConformedTable:
+        settings = self._settings(batch.table.name)
         table = conform(
             batch,
             self._known.get(batch.table.name),
             stored_schema=self._stored_schema,
             capabilities=self._destination.capabilities,
+            rules=rules_of(settings),
             warns=self._warns,
         )
-        _refuse_losses(table, self._settings(batch.table.name))
+        _refuse_losses(table, settings)
         return table
 
     def _remember(self, tables: Sequence[ConformedTable]) -> None:
@@ -101,7 +104,7 @@ def _refuse_losses(table: ConformedTable, settings: TableSettings) -> None:
     first = table.dead_letters[0]
     if not settings.dead_letter_queue or (first.column and not settings.ignore_type_conversion_errors):
         key = "dead_letter_queue" if not settings.dead_letter_queue else "ignore_type_conversion_errors"
-        raise OperatorError(
+        raise TableFailure(
             f"A {'value' if first.column else 'row'} would have been set aside ({first.reason})",
             remedy=f"Mend it at the source, or set error_handling.{key}: true",
             table=table.schema.table,

@@ -19,6 +19,7 @@ from warp_resources.arrow.types import arrow_type
 from warp_resources.errors import OperatorError
 from warp_resources.model.batches import ConformedTable, Flaw, Original, RawColumn, TableBatch, Variant
 from warp_resources.model.capabilities import Capabilities
+from warp_resources.model.rules import TableRules
 from warp_resources.model.tables import ChangeKind, ColumnType, Kind, TableId, TableSchema
 from warp_resources.pipeline.conform import conform
 
@@ -427,7 +428,7 @@ def test_columns_that_the_batch_lacks_are_absent_and_empty_ones_null() -> None:
 
 def test_reserved_names_are_not_given_out() -> None:
     batch = batch_of([{"_id": (INT64, 1), "is_deleted": (BOOL, True)}])
-    table = conform(batch, None, stored_schema="s", capabilities=TARGET, reserved_names=("is_deleted",))
+    table = conform(batch, None, stored_schema="s", capabilities=TARGET, rules=TableRules(flag="is_deleted"))
     assert [name[:11] for name in table.rows.schema.names] == ["_id", "is_deleted_"]
 
 
