@@ -62,9 +62,10 @@ type-check: install ## Check the types
 test-coverage: install ## All tests, with a coverage report in htmlcov/
 	@$(BIN)/python -m pytest --cov --cov-report=term --cov-report=html
 
-docs: install ## Write docs/configuration.md from the models, docs/connectors.md from the protocols
+docs: install ## Write docs/configuration.md from the models, docs/connectors.md from the protocols, docs/types.md from the type tables
 	@$(BIN)/cartridge-warp schema --markdown > docs/configuration.md
 	@{ cat docs/parts/connectors.md; echo '```python'; cat warp_resources/connectors/interfaces.py; echo '```'; } > docs/connectors.md
+	@$(BIN)/python -m tests.type_tables.page > docs/types.md
 
 example-init: install ## Write a commented warp.yaml from a running source (SOURCE=uri DESTINATION=uri)
 	@$(BIN)/cartridge-warp init $(if $(SOURCE),--source '$(SOURCE)') $(if $(DESTINATION),--destination '$(DESTINATION)')

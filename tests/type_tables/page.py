@@ -1,0 +1,126 @@
+"""Prints docs/types.md from the tables that the tests on real servers are driven by, and from the lattice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tests.type_tables.bson_types import BSON_TYPES
+from tests.type_tables.table import TypeRow
+from warp_resources.arrow.lattice import Fit, fit, join
+from warp_resources.connectors.postgresql.types import stored_type
+from warp_resources.model.tables import ColumnType, Kind
+
+_INTRODUCTION = """\
+# Types
+
+What each type of a source becomes in the destination, with its limits. This page is printed from the tables that the
+tests on real servers are driven by (`make docs`), so that it cannot say what is not so.
+
+A value has one of these fates and no other: it arrives exact; it is NULL or altered, with a row in `error_log` and the
+original in `dead_letters`; its row is set aside whole, likewise; or the configuration says that it is to be dropped,
+hashed, masked or discarded, and it is counted.
+
+## MongoDB to PostgreSQL
+
+Marked with † : altered, and the original kept in `dead_letters` with the reason given.
+"""
+_MEETINGS = """
+## When types meet
+
+The row is the column as it is, the column of the table what a batch brings. In **bold**: the column changes its type,
+keeping every value. "if exact": such values are stored in the column as it is as long as each reads the same there
+(`"123"` in a bigint does, `"0123"` does not); with the first that does not, the column becomes text, and every value
+keeps its canonical text. "set aside": the value is NULL and the original goes to `dead_letters`; with
+`contract: {type_changes: json}` the column becomes jsonb instead.
+"""
+_LIMITS = """
+## Limits
+
+| what | limit | beyond it |
+|---|---|---|
+| dates | 4714 BC to year 294276 | the column becomes text |
+| numeric | 131,072 digits before the point, 16,383 after | NULL, `too_many_digits`, the original kept |
+| text, names | no NUL character, no lone surrogate | the character is removed, `character_removed`, the original kept |
+| keys | 2,600 bytes as text | the row is set aside, `key_too_long` |
+| names | 63 bytes; those that collide | shortened with a hash, see `name_map` |
+| columns of a table | 1,540 | further fields go to `_warp_overflow` |
+| a document | 16 MB, the source's own limit | - |
+| a document with a field name twice, or with invalid UTF-8 | - | the row is set aside with the document in base64 |
+| -0.0 in numeric and in JSON | neither has it | stored as 0, `negative_zero`, the original kept |
+
+## Keys
+
+A key column has the type of its keys as long as they are of one family: numbers, strings, ObjectIds, UUIDs, dates,
+binary of one subtype, booleans. When a second family appears, the column becomes text and holds each key as relaxed
+extended JSON (`1`, `"1"`, `{"$oid": "65a0b1c2d3e4f5a6b7c8d9e0"}`), those that are there already included, so that keys
+which differ in the source never become one. A document as a key is such JSON from the start.
+"""
+_MET = (
+    ColumnType(Kind.BOOL),
+    ColumnType(Kind.INT64, exact=True),
+    ColumnType(Kind.INT64),
+    ColumnType(Kind.DOUBLE),
+    ColumnType(Kind.NUMERIC),
+    ColumnType(Kind.TEXT),
+    ColumnType(Kind.TIMESTAMP_TZ, unit="ms"),
+    ColumnType(Kind.BINARY),
+    ColumnType(Kind.UUID),
+    ColumnType(Kind.JSON),
+)
+_SHORT = {"timestamp with time zone": "timestamptz", "double precision": "double"}
+
+
+def page() -> str:
+    """The whole page."""
+    lines = [_INTRODUCTION, *_types(BSON_TYPES), _MEETINGS, *_meetings(), _LIMITS]
+    return "\n".join(lines)
+
+
+def _types(rows: Sequence[TypeRow]) -> Iterator[str]:
+    yield "| BSON | PostgreSQL | value | stored as | |"
+    yield "|---|---|---|---|---|"
+    for row in rows:
+        for number, sample in enumerate(row.samples):
+            stored = "NULL" if sample.stored is None else _code(sample.stored)
+            lost = f" † `{sample.lost}`" if sample.lost else ""
+            name, column, note = (row.name, row.column, row.note) if number == 0 else ("", "", "")
+            yield f"| {name} | {column} | {_code(sample.shown)} | {stored}{lost} | {note} |"
+
+
+def _meetings() -> Iterator[str]:
+    names = list(map(_name, _MET))
+    yield "| | " + " | ".join(names) + " |"
+    yield "|---" * (len(names) + 1) + "|"
+    for established, name in zip(_MET, names, strict=True):
+        yield f"| {name} | " + " | ".join(_meeting(established, incoming) for incoming in _MET) + " |"
+
+
+def _meeting(established: ColumnType, incoming: ColumnType) -> str:
+    met = fit(established, incoming)
+    if met is Fit.EXACT:
+        return _plain(established)
+    if met is Fit.DRASTIC:
+        return "set aside"
+    if met is Fit.CHECKED:
+        return "if exact"
+    joined = join(established, incoming)
+    return _plain(joined) if _plain(joined) == _plain(established) else f"**{_plain(joined)}**"
+
+
+def _name(its: ColumnType) -> str:
+    if its.kind is Kind.INT64:
+        return "bigint, at most 2^53" if its.exact else "bigint, beyond 2^53"
+    return _plain(its)
+
+
+def _plain(its: ColumnType) -> str:
+    stored = stored_type(its)
+    return _SHORT.get(stored, stored)
+
+
+def _code(text: str) -> str:
+    return f"`{text}`".replace("|", "\\|") if text else "(empty)"
+
+
+if __name__ == "__main__":
+    print(page(), end="")  # noqa: T201
