@@ -23,7 +23,7 @@ import yaml
 from bson import ObjectId
 from pymongo import MongoClient
 
-from benchmarks import documents, limits
+from benchmarks import documents, limits, rewrites
 from benchmarks.measure import Cost, TreeMeter, measured
 from warp_resources.connectors.mongodb.embedded import EmbeddedMongod
 from warp_resources.connectors.ports import free_port
@@ -84,6 +84,17 @@ def full_load(bench: Bench, name: str, make: Callable[[int], dict[str, Any]], fu
     say("  limit: raw find and getMore, discarded", f"{raw:,.0f} rows/s ({rate / raw:.0%})")
     copy = limits.binary_copy(warehouse, count)
     say("  limit: binary COPY into a table with a key", f"{copy:,.0f} rows/s ({rate / copy:.0%})")
+    bench.client.drop_database(database)
+
+
+def verify(bench: Bench) -> None:
+    database, count = "verified", bench.count(1_000_000)
+    documents.fill(bench.client[database].items, documents.flat, count)
+    environment, _ = bench.config(database)
+    loaded = bench.once(environment)
+    cost = measured([WARP, "verify"], environment, bench.folder / "verify.log")
+    say(f"verify, {count:,} flat documents", f"{count / cost.seconds:,.0f} rows/s", cost)
+    say("  beside the full load of the same rows", f"{loaded.seconds / cost.seconds:.0%} of its speed")
     bench.client.drop_database(database)
 
 
@@ -187,13 +198,71 @@ def wait_for(condition: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.05)
 
 
+def rewrite(bench: Bench) -> None:
+    """A column of a large table becomes text while the table and another one are streamed and read."""
+    database, count, table = "rewriting", bench.count(5_000_000), "rewriting.items"
+    collection = bench.client[database].items
+    documents.fill(collection, documents.flat, 1_000)
+    bench.client[database].others.insert_one({"turn": 0})
+    environment, warehouse = bench.config(database)
+    bench.once(environment)
+    columns = [*documents.flat(0), "_warp_sequence", "_warp_synced_at"]
+    rewrites.fill(warehouse, table, columns, count)
+    with psycopg.connect(warehouse, autocommit=True) as connection:
+        connection.execute("create table direct as select * from rewriting.items")
+        started = time.perf_counter()
+        connection.execute("alter table direct alter score type text using score::text")
+        say(f"limit: ALTER of {count:,} rows, locked", f"{time.perf_counter() - started:.2f} s")
+        connection.execute("drop table direct")
+    before = rewrites.size(warehouse, table)
+    log_path = bench.folder / "rewrite.log"
+    with log_path.open("wb") as log:
+        process = subprocess.Popen([WARP, "run"], env=environment, stdout=log, stderr=log)
+    try:
+        rewriting(bench, warehouse, count)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+    say(
+        "  size with indexes, before and after",
+        f"{before / 2**20:,.0f} and {rewrites.size(warehouse, table) / 2**20:,.0f} MiB",
+    )
+
+
+def rewriting(bench: Bench, warehouse: str, count: int) -> None:
+    source, table = bench.client["rewriting"], "rewriting.items"
+    read = f"select from {table} where _id = %s"
+    with (
+        psycopg.connect(warehouse, autocommit=True) as connection,
+        rewrites.streaming(source.others, warehouse, "rewriting.others") as streamed,
+        rewrites.statements(warehouse, read, count) as readers,
+        rewrites.statements(warehouse, f"{read} for update", count) as lockers,
+    ):
+        wait_for(lambda: len(streamed.seconds) > 20, 60)
+        for delays in (streamed, readers, lockers):
+            delays.seconds.clear()
+        key = ObjectId()
+        source.items.insert_one({**documents.flat(1), "_id": key, "score": "high"})
+        query = f"select from {table} as t where _id = %s and to_jsonb(t)::text like '%%\"high\"%%'"
+        arrived = rewrites.wait_for(lambda: connection.execute(query.encode(), [str(key)]).fetchone() is not None)
+        left = "select from cartridge_warp_metadata.rewrites"
+        filled = rewrites.wait_for(lambda: connection.execute(left.encode()).fetchone() is None, pause=0.1)
+    say(f"type change of {count:,} rows, until visible", f"{arrived * 1000:,.0f} ms")
+    say("  until every row is rewritten", f"{filled:.1f} s ({count / filled:,.0f} rows/s)")
+    say("  meanwhile: reads of the table by key", str(readers))
+    say("  meanwhile: select for update by key", str(lockers))
+    say("  meanwhile: another table's stream", str(streamed))
+
+
 PARTS: dict[str, Callable[[Bench], None]] = {
     "flat": lambda bench: full_load(bench, "flat", documents.flat, 1_000_000),
     "nested": lambda bench: full_load(bench, "nested", documents.nested, 300_000),
+    "verify": verify,
     "backlog": backlog,
     "incremental": incremental,
     "light": light_load,
     "dagster": light_load_under_dagster,
+    "rewrite": rewrite,
 }
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import dagster as dg
 
-from warp_assets.inspection import Finding, Inspection
+from warp_assets.inspection import Inspection
+from warp_assets.judging import Finding
 from warp_resources.config import WarpConfig
 from warp_resources.dagster_bridge import keys
 from warp_resources.dagster_bridge.catalog import Table
@@ -15,12 +16,13 @@ from warp_resources.masking import mask
 from warp_resources.model.tables import TableId
 
 _DESCRIPTIONS = {
-    "rows_match": "The source and the destination have the same number of rows: counts, not values. A stream is"
-    " waited for, and what changes meanwhile is allowed for. Of a batch table only missing rows count, since a"
-    " marker column shows no deletes.",
+    "rows_match": "The source and the destination have the same rows, by their values. The whole table is read. What"
+    " changes meanwhile is read again, and what a stream has yet to bring is no difference. Of a table that is synced"
+    " by a marker column, only rows that are missing or different count, since such a column shows no deletes.",
     "lag": "What the source has now arrives within monitoring.lag_warning; of a batch table: its last scheduled sync"
     " succeeded.",
-    "dead_letters": "No value or row of the table is set aside.",
+    "dead_letters": "No value or row of the table is set aside. The job dead_letters_<schema> lists what is, with what"
+    " to do about it, and replays or discards it.",
 }
 _LOOKS: Mapping[str, Callable[[Inspection, TableId], Finding]] = {
     "rows_match": Inspection.rows_match,

@@ -8,6 +8,7 @@ import structlog
 from warp_assets.checks import table_checks
 from warp_assets.guide import guide
 from warp_assets.jobs import schema_jobs
+from warp_assets.letters import letter_jobs
 from warp_assets.tables import table_assets
 from warp_resources.config import Logging, WarpConfig, find_file, schema_settings, served_schemas
 from warp_resources.dagster_bridge.catalog import catalog
@@ -47,7 +48,10 @@ def definitions(config: WarpConfig) -> dg.Definitions:
     return dg.Definitions(
         assets=[asset for schema in schemas for asset in table_assets(config, schema, tables[schema])],
         asset_checks=[table_checks(config, schema, tables[schema]) for schema in schemas if tables[schema]],
-        jobs=[job for of_schema in jobs.values() for job in of_schema],
+        jobs=[
+            *(job for of_schema in jobs.values() for job in of_schema),
+            *(job for schema in schemas for job in letter_jobs(config, schema)),
+        ],
         schedules=[sync_schedule(schema, cron, jobs[schema][0]) for schema, cron in crons.items() if cron],
         sensors=[
             *(changes_sensor(config, schema, tables[schema]) for schema in schemas),

@@ -12,7 +12,7 @@ from warp_resources.config import TableSettings
 from warp_resources.connectors.interfaces import Destination
 from warp_resources.dagster_bridge import keys
 from warp_resources.dagster_bridge.metadata import Happening, materialization_metadata, place_metadata
-from warp_resources.dagster_bridge.partitions import DAY, WindowKeeper, keep_windows, windows_name
+from warp_resources.dagster_bridge.partitions import DAY, WindowKeeper, keep_windows, slice_keys, windows_name
 from warp_resources.dagster_bridge.windows import UNMARKED, key_at, window_keys
 
 Event: TypeAlias = dg.AssetMaterialization | dg.AssetObservation
@@ -42,7 +42,9 @@ def events_of(
 def all_windows(
     instance: dg.DagsterInstance, destination: Destination, table: TableSettings, now: datetime
 ) -> list[str]:
-    """Every window of a batch table, made known to the instance first; looks for the table's earliest row."""
+    """Every window of a batch table, made known to the instance first, or every slice of one without a marker."""
+    if table.partitions.by == "key":
+        return slice_keys(table.partitions)
     for name, wanted in WindowKeeper().current([table], destination, now).items():
         keep_windows(instance, name, wanted)
     return list(instance.get_dynamic_partitions(windows_name(table.table.schema, table.partitions)))

@@ -13,12 +13,15 @@ from warp_resources.config import PartitionSettings
 from warp_resources.connectors.interfaces import Destination
 from warp_resources.dagster_bridge.partitions import DAY
 from warp_resources.dagster_bridge.windows import Window, spans
-from warp_resources.pipeline.batch import WINDOW, sync_table, sync_window
+from warp_resources.pipeline.batch import WINDOW, sync_slices, sync_table, sync_window
 from warp_resources.pipeline.engine import BATCH, STREAM, Engine, Unit
+from warp_resources.pipeline.hash_tick import HASH
 from warp_resources.pipeline.report import SyncReport
 from warp_resources.pipeline.resync import SNAPSHOT, resync_table
 
 INCREMENTAL, RESYNC = "incremental", "resync"
+KEY = "key"
+"""What the partitions of tables without a marker are by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,8 @@ def task(context: dg.AssetExecutionContext, unit: Unit, partitions: PartitionSet
         return whole_resync(context.run)
     if unit.mode == STREAM:
         return _slices(context, selected) if selected else whole_resync(context.run)
+    if partitions.by == KEY:
+        return compared(selected) if selected else incremental()
     return windows(spans(partitions.every or DAY, selected)) if selected else incremental()
 
 
@@ -73,8 +78,20 @@ def windows(spans: Sequence[Window]) -> Task:
     """Upsert windows of the marker column."""
 
     def act(engine: Engine, name: str) -> SyncReport:
+        if engine.unit.settings(name).strategy == HASH:
+            # It has no marker to cut a window of.
+            return sync_table(engine, name)
         reports = [sync_window(engine, name, span.since, span.until, unmarked=span.unmarked) for span in spans]
         return _finished(engine, reports[-1], WINDOW)
+
+    return Task(WINDOW, lambda destination: act)
+
+
+def compared(selected: Sequence[str]) -> Task:
+    """Compare slices of the keys of tables without a marker."""
+
+    def act(engine: Engine, name: str) -> SyncReport:
+        return _finished(engine, sync_slices(engine, name, selected), WINDOW)
 
     return Task(WINDOW, lambda destination: act)
 

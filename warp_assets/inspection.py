@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from croniter import croniter
 
+from warp_assets.judging import Finding, judged
 from warp_resources.config import WarpConfig, schema_settings
 from warp_resources.connectors.interfaces import Destination, Source
+from warp_resources.dagster_bridge.keys import letters_job
+from warp_resources.masking import mask
 from warp_resources.model.statistics import TableStatistics
 from warp_resources.model.tables import TableId
 from warp_resources.pipeline.arrival import seconds_to_arrive
-from warp_resources.pipeline.counts import compare_counts
 from warp_resources.pipeline.engine import STREAM, Unit
 from warp_resources.pipeline.options import open_destination, open_source, open_state
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a check found: whether all is in order, one sentence, and the figures behind it."""
-
-    passed: bool
-    text: str
-    figures: dict[str, float | int] = field(default_factory=dict)
-    is_severe: bool = False
+from warp_resources.pipeline.sides import between
+from warp_resources.pipeline.verify import verify_table
 
 
 class Inspection:
@@ -47,25 +41,19 @@ class Inspection:
             yield cls(config, schema, source, destination)
 
     def rows_match(self, table: TableId) -> Finding:
-        """Whether both sides have as many rows."""
+        """Whether both sides have the same rows, by their values."""
         unit = self._unit(table)
-        counts = compare_counts(self._source, self._destination, unit, table.name)
-        is_streamed = unit.mode == STREAM
-        passed = counts.is_equal if is_streamed else counts.has_all
-        figures = {"source": counts.after, "destination": counts.stored, "set_aside_at_most": counts.set_aside}
-        text = f"{counts.after:,} rows in the source, {counts.stored:,} in the destination"
-        if passed:
-            return Finding(True, f"{text}.", dict(figures))
-        if not is_streamed:
-            return Finding(False, f"{text}; the next sync brings what is new.", dict(figures))
-        under_way = self._under_way(table)
-        mended = under_way or "a full resync mends it"
-        return Finding(False, f"{text}; {mended}.", dict(figures), is_severe=under_way is None)
+        if not self._is_loaded(table):
+            return Finding(False, "Nothing to compare yet: its first load is not at its end.")
+        found = verify_table(between(unit, self._source, self._destination, threading.Event()), table.name)
+        return judged(found, unit, self._under_way(table) if unit.mode == STREAM else None)
 
     def lag(self, table: TableId) -> Finding:
         """Whether what the source has arrives in time."""
         if self._unit(table).mode != STREAM:
             return self._batch_lag(table)
+        if reason := self._aside(table):
+            return Finding(False, f"The table is set aside, its stream goes on without it: {reason}")
         if self._stream_lag is None:
             self._stream_lag = self._lag_of_stream(self._unit(table))
         return self._stream_lag
@@ -73,15 +61,27 @@ class Inspection:
     def dead_letters(self, table: TableId) -> Finding:
         """Whether anything of the table was set aside."""
         count = self._statistics(table).dead_letters
-        text = f"{count:,} pending: read them in cartridge_warp_metadata.dead_letters." if count else "None pending."
+        text = (
+            f"{count:,} pending: look at them with the job {letters_job(table.schema)}." if count else "None pending."
+        )
         return Finding(count == 0, text, {"pending": count})
 
     def _under_way(self, table: TableId) -> str | None:
-        """Why a stream table may lack rows although nothing is wrong with those that it has."""
+        """Why a stream table may lack what is new although nothing is wrong with what it has."""
         if not self._is_streaming():
             return "nobody streams this schema: switch its sensor on, or look at error_log"
+        if reason := self._aside(table):
+            return f"it is set aside: {reason}"
+        return None
+
+    def _is_loaded(self, table: TableId) -> bool:
         state = self._destination.table_states(self._schema).get(table.name)
-        return None if state is not None and state.is_loaded else "its first load is not at its end yet"
+        return state is not None and state.is_loaded
+
+    def _aside(self, table: TableId) -> str | None:
+        """Why a table's stream goes on without it, if it does."""
+        state = self._destination.table_states(self._schema).get(table.name)
+        return mask(state.aside_reason or "") if state is not None and state.aside_position is not None else None
 
     def _is_streaming(self) -> bool:
         with closing(open_state(self._config, self._destination)) as store:

@@ -64,6 +64,8 @@ def _definition(config: WarpConfig, name: str, tables: Sequence[Table]) -> dg.As
         pool=SLICE_POOL if is_stream else None,
         description="Reads slices of keys again, beside the stream."
         if is_stream
+        else "Compares slices of keys and writes what differs."
+        if first.partitions.by == "key"
         else "Upserts what lies in windows of the marker column.",
     )
     return dg.AssetsDefinition(
@@ -79,7 +81,8 @@ def _spec(config: WarpConfig, table: Table) -> dg.AssetSpec:
     settings = table.settings
     schema = settings.table.schema
     database = schema_settings(config, schema).database
-    how = "streamed" if settings.mode == STREAM else f"synced by {settings.marker_column}"
+    by_marker = "compared whole" if settings.strategy == "hash" else f"synced by {settings.marker_column}"
+    how = "streamed" if settings.mode == STREAM else by_marker
     return dg.AssetSpec(
         key=keys.asset_key(settings.table),
         partitions_def=partitions_definition(schema, settings.partitions),

@@ -47,6 +47,10 @@ class TableFailure(OperatorError):
     """One table cannot go on as it is (``facts['table']``, a ``TableId``); the others of its schema can."""
 
 
+class TablesAside(OperatorError):
+    """Tables of a schema are set aside; all others are complete."""
+
+
 class HistoryLost(OperatorError):
     """The source no longer has the changes that follow the committed position."""
 
@@ -61,6 +65,21 @@ class FencedOut(OperatorError):
 
 class SchemaMoved(TransientError):
     """Another writer changed the table's schema since this batch was conformed; conform again."""
+
+
+class RewriteWanted(TransientError):
+    """A type change would lock a large table for long: ask for one that goes on beside the table's use.
+
+    Args:
+        table: the ``TableId``.
+        columns: the source names of the columns.
+    """
+
+    def __init__(self, *, table: object, columns: tuple[str, ...]) -> None:
+        self.table = table
+        self.columns = columns
+        names = ", ".join(columns)
+        super().__init__("A type change would lock a large table for long", table=table, columns=names)
 
 
 class OversizedChange(OperatorError):

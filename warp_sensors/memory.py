@@ -13,12 +13,13 @@ Counts = tuple[int, int, int, int]
 
 
 class Reported(BaseModel):
-    """The last report of a table: when (seconds), at which sequence, and each run's counts then."""
+    """The last report of a table: when (seconds), at which sequence and schema version, and each run's counts."""
 
     model_config = ConfigDict(extra="ignore")
 
     at: float = 0.0
     sequence: int = -1
+    version: int = 0
     counts: dict[str, Counts] = Field(default_factory=dict)
 
 

@@ -78,7 +78,11 @@ class Reporter:
             reported.counts = {_key(run): counts_of(run) for run in mine}
             happening = self._happening(states[name], mine, added)
             if not happening.is_nothing:
-                metadata = materialization_metadata(self.destination, self.instance, happening, schemas)
+                is_altered = reported.version != states[name].schema_version
+                reported.version = states[name].schema_version
+                metadata = materialization_metadata(
+                    self.destination, self.instance, happening, schemas, tells_versions=is_altered
+                )
                 found.append(dg.AssetMaterialization(keys.asset_key(happening.table), metadata=metadata))
         return found
 
@@ -93,6 +97,7 @@ class Reporter:
             byte_count=size,
             position=position,
             lag_seconds=self._lag(state, position),
+            aside_reason=state.aside_reason,
         )
 
     def _lag(self, state: TableState, position: Position | None) -> float | None:

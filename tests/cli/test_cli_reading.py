@@ -118,12 +118,6 @@ def test_markers_set_moves_a_stream_back_to_where_it_was(shop: Warp, mongo_db: M
     assert shop.json("markers", "show", "shop")["position"] != json.loads(position)
 
 
-@pytest.mark.parametrize("command", ["dead-letters", "errors", "verify", "schema-history"])
-def test_what_is_not_built_yet_says_so(warp: Warp, command: str) -> None:
-    # SPEC: L3
-    assert "not built yet" in warp.refused(command, "list", "--x", code=2)
-
-
 @pytest.mark.parametrize("command", [["plan"], ["run", "--dry-run"]], ids=" ".join)
 def test_a_plan_of_some_tables_is_of_those_in_the_schemas_that_have_them(
     shop: Warp, settings: dict[str, Any], mongo_db: MongoDatabase, command: list[str]

@@ -51,6 +51,10 @@ class DestinationLab(ABC):
     def deletion_count(self, table: TableId) -> int: ...
 
     @abstractmethod
+    def deletion_strategies(self, table: TableId) -> list[str]:
+        """How each row of ``deletion_log`` says that its row was deleted, sorted."""
+
+    @abstractmethod
     def letter_statuses(self, table: TableId) -> list[str]: ...
 
     @abstractmethod
@@ -78,7 +82,11 @@ class MemoryDestinationLab(DestinationLab):
         return {row["id"]: row for row in self.make().rows(table)}
 
     def deletion_count(self, table: TableId) -> int:
-        return sum(deletion.table == table for deletion in self.make().store.contents.deletions)
+        return len(self.deletion_strategies(table))
+
+    def deletion_strategies(self, table: TableId) -> list[str]:
+        deletions = self.make().store.contents.deletions
+        return sorted(deletion.strategy for deletion in deletions if deletion.table == table)
 
     def letter_statuses(self, table: TableId) -> list[str]:
         return sorted(kept.status for kept in self.make().store.contents.letters if kept.letter.table == table)
@@ -108,6 +116,9 @@ class PostgresDestinationLab(DestinationLab):
 
     def deletion_count(self, table: TableId) -> int:
         return len(self._metadata("deletion_log", table))
+
+    def deletion_strategies(self, table: TableId) -> list[str]:
+        return sorted(row["strategy"] for row in self._metadata("deletion_log", table))
 
     def letter_statuses(self, table: TableId) -> list[str]:
         return sorted(row["status"] for row in self._metadata("dead_letters", table))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,11 +21,13 @@ from warp_resources.model.batches import (
     ConformedTable,
     DeadLetter,
     ErrorEntry,
+    Original,
     TableReceipt,
     Variant,
     WriteReceipt,
 )
 from warp_resources.model.positions import BatchCommit, ChunkCommit, Commit, KeyRange, StreamCommit, StreamState
+from warp_resources.model.rules import NO_RULES, TableRules
 from warp_resources.model.tables import ChangeKind, Column, ColumnType, Kind, SchemaChange, TableId, TableSchema
 
 CREATE = (SchemaChange(ChangeKind.CREATE_TABLE),)
@@ -53,6 +56,7 @@ def conformed(
     changes: tuple[SchemaChange, ...] = (),
     letters: tuple[DeadLetter, ...] = (),
     errors: tuple[ErrorEntry, ...] = (),
+    rules: TableRules = NO_RULES,
 ) -> ConformedTable:
     """A table's part of a commit: rows by stored column name, deletes by the value of a single key column."""
     written = _batch(schema, rows if rows is not None else {name: [] for name in schema.key})
@@ -68,7 +72,15 @@ def conformed(
         dead_letters=letters,
         errors=errors,
         byte_count=written.nbytes,
+        original=lambda row: _original(schema, written, row),
+        rules=rules,
     )
+
+
+def _original(schema: TableSchema, rows: pa.RecordBatch, row: int) -> Original:
+    record = rows.slice(row, 1).to_pylist()[0]
+    key = {name: record[name] for name in schema.key}
+    return Original(json.dumps(record, default=str), "extended_json", json.dumps(key, default=str))
 
 
 def _batch(schema: TableSchema, rows: Rows) -> pa.RecordBatch:

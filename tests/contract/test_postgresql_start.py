@@ -217,6 +217,7 @@ def test_parallel_starts_make_the_metadata_once(warehouse: str) -> None:
             (1,),
             (2,),
             (3,),
+            (4,),
         ]
 
 

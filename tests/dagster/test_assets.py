@@ -95,6 +95,8 @@ def test_materialization_metadata_tells_what_was_done_and_what_there_is(shop: Si
     assert found["dagster/table_name"] == "shop.users"
     assert {column.name for column in found["dagster/column_schema"].columns} == {"_id", "n"}
     assert found["preview"].startswith("| \\_id")
+    assert found["schema_versions"].splitlines()[2:]
+    assert "| n |" in found["schema_versions"]
     assert found["trend"].startswith("![rows written, last 1: 100](data:image/svg+xml;base64,")
 
 

@@ -66,6 +66,20 @@ def test_a_table_is_reported_at_most_once_a_minute_with_all_that_was_done(site: 
     assert events(site, memory, 2000.0) == []
 
 
+def test_the_history_of_a_schema_is_told_when_it_went_on(site: Site) -> None:
+    # SPEC: E10 D6
+    memory, told = Memory(), []
+    for number, field in enumerate(["n", "n", "m"]):
+        site.server.put("shop", "first", {"_id": 1, field: number})
+        site.sync()
+        [event] = [its for its in events(site, memory, 1000.0 * (number + 1)) if "rows_written" in its.metadata]
+        memory = Memory.read(memory.text())
+        told.append(event.metadata.get("schema_versions"))
+    assert told[1] is None, "nothing changed, so nothing is asked for"
+    assert ["| n |" in its.value for its in (told[0], told[2]) if its] == [True, True]
+    assert "| m |" in told[2].value.splitlines()[2]
+
+
 def test_what_dagster_ran_itself_is_not_reported_again(site: Site) -> None:
     # SPEC: D6
     memory = Memory()

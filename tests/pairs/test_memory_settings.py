@@ -14,6 +14,8 @@ from structlog.typing import EventDict, WrappedLogger
 from warp_resources import WarpConfig, WarpRunner
 from warp_resources.connectors.memory.destination import MemoryDestination, MemoryOptions
 from warp_resources.connectors.memory.server import MemoryServer
+from warp_resources.connectors.memory.source import MemorySource, MemorySourceOptions
+from warp_resources.connectors.memory.store import StoredLetter
 from warp_resources.errors import TransientError
 from warp_resources.model.batches import ErrorEntry
 from warp_resources.model.tables import TableId
@@ -45,8 +47,15 @@ class Shop:
     def put(self, **row: Any) -> None:
         self.server.put("shop", "users", row)
 
-    def once(self) -> None:
-        WarpRunner(self.config).run_once()
+    def once(self, *, full_resync: bool = False) -> None:
+        WarpRunner(self.config).run_once(full_resync)
+
+    def open_source(self) -> MemorySource:
+        return MemorySource(MemorySourceOptions(server=self.name))
+
+    @property
+    def letters(self) -> list[StoredLetter]:
+        return self.destination.store.contents.letters
 
     @property
     def error_types(self) -> list[str]:

@@ -1,7 +1,9 @@
 """Sorts keys into families and spells any key so that distinct keys stay distinct (SPEC E11).
 
 A column whose keys are all of one family has that family's type. Once a second family appears it is
-text of family ``mixed``, holding each key as relaxed extended JSON, and stays so.
+text of family ``mixed``, holding each key as relaxed extended JSON, and stays so. Numbers are one family by value,
+but a column of type numeric cannot tell the double 0.1 from the decimal 0.1: it is of family ``number`` where doubles
+may be in it that are written like that, of family ``decimal`` where decimals may be, and mixed where both are to be.
 
 Source of the spelling: https://www.mongodb.com/docs/manual/reference/mongodb-extended-json/
 """
@@ -9,6 +11,7 @@ Source of the spelling: https://www.mongodb.com/docs/manual/reference/mongodb-ex
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
@@ -19,7 +22,15 @@ import pyarrow.compute as pc
 from warp_resources.arrow.canonical import canonical_text
 from warp_resources.arrow.coerce import Coerced, coerce
 from warp_resources.arrow.json import json_strings
-from warp_resources.arrow.lattice import NUMBERS, TEXT, join
+from warp_resources.arrow.lattice import FLOATS, NUMBERS, TEXT, join
+from warp_resources.arrow.number_keys import (
+    brings_decimals,
+    brings_rounded_doubles,
+    decimals_as_doubles,
+    decimals_as_keys,
+    doubles_as_keys,
+    doubles_as_numerics,
+)
 from warp_resources.arrow.numbers import numbers_as_keys
 from warp_resources.arrow.rows import first_valid, no_rows, replace_rows
 from warp_resources.arrow.times import UNITS_PER_SECOND
@@ -28,6 +39,7 @@ from warp_resources.model.batches import Variant
 from warp_resources.model.tables import Column, ColumnType, Kind
 
 NUMBER = "number"
+DECIMAL = "decimal"
 STRING = "string"
 OBJECT_ID = "objectId"
 UUID = "uuid"
@@ -39,6 +51,7 @@ BINARY = "binary:"  # and the subtype as two hexadecimal digits
 
 _FAMILIES = {
     **dict.fromkeys(NUMBERS, NUMBER),
+    Kind.NUMERIC: DECIMAL,
     Kind.TEXT: STRING,
     Kind.UUID: UUID,
     Kind.TIMESTAMP_TZ: DATE,
@@ -68,11 +81,24 @@ def key_type(variants: Sequence[Variant], known: Column | None) -> KeyType | Non
     brought = [KeyType(variant.type, family_of(variant.type, variant.family)) for variant in variants]
     if not held and not brought:
         return None
-    families = {key.family for key in (*held, *brought)}
+    families = {NUMBER if key.family == DECIMAL else key.family for key in (*held, *brought)}
     if len(families) > 1 or MIXED in families:
         return KeyType(TEXT, MIXED)
     family = families.pop()
-    return KeyType(TEXT if family == JSON else reduce(join, (key.type for key in (*held, *brought))), family)
+    met = TEXT if family == JSON else reduce(join, (key.type for key in (*held, *brought)))
+    return _numeric_key(met, variants, held) if met.kind is Kind.NUMERIC else KeyType(met, family)
+
+
+def _numeric_key(numeric: ColumnType, variants: Sequence[Variant], held: Sequence[KeyType]) -> KeyType:
+    """A key column of type numeric, unless it would have to hold two numbers that are written alike there."""
+    decimals = any(key.family == DECIMAL for key in held) or any(
+        brings_decimals(variant.values) for variant in variants if variant.type.kind is Kind.NUMERIC
+    )
+    doubles = any(key.type.kind in FLOATS or (key.type.kind is Kind.NUMERIC and key.family == NUMBER) for key in held)
+    doubles = doubles or any(brings_rounded_doubles(its.values) for its in variants if its.type.kind in FLOATS)
+    if decimals and doubles:
+        return KeyType(TEXT, MIXED)
+    return KeyType(numeric, NUMBER if doubles else DECIMAL)
 
 
 def key_values(variants: Sequence[Variant], key: KeyType, length: int) -> Coerced:
@@ -85,8 +111,12 @@ def key_values(variants: Sequence[Variant], key: KeyType, length: int) -> Coerce
     if key.family == MIXED:
         return Coerced(key_texts(variants, length), no_rows(length), no_rows(length))
     parts = [coerce(variant.values, TEXT if key.family == JSON else variant.type, key.type) for variant in variants]
+    values = [
+        _stored_number(variant, part.values, key) if key.type.kind is Kind.NUMERIC else part.values
+        for variant, part in zip(variants, parts, strict=True)
+    ]
     return Coerced(
-        first_valid([part.values for part in parts]),
+        first_valid(values),
         reduce(pc.or_, (part.rejected for part in parts)),
         reduce(pc.or_, (part.altered for part in parts)),
     )
@@ -114,8 +144,8 @@ def key_text(variant: Variant) -> pa.Array:
     text = canonical_text(variant.values, variant.type)
     if family == BOOL:
         return text
-    if family == NUMBER:
-        return numbers_as_keys(text)
+    if family in (NUMBER, DECIMAL):
+        return _numbers(variant, family, text)
     if family == OBJECT_ID:
         return pc.binary_join_element_wise('{"$oid": "', text, '"}', "")
     return json_strings(text, ascii_only=True)
@@ -127,6 +157,32 @@ def compound(texts: Sequence[pa.Array]) -> pa.Array:
         return texts[0]
     separated = [part for text in texts for part in (", ", text)][1:]
     return pc.binary_join_element_wise("[", *separated, "]", "")
+
+
+def _numbers(variant: Variant, family: str, text: pa.Array) -> pa.Array:
+    if family == DECIMAL:
+        return decimals_as_keys(variant.values)
+    return doubles_as_keys(variant.values) if variant.type.kind in FLOATS else numbers_as_keys(text)
+
+
+def _stored_number(variant: Variant, literals: pa.Array, key: KeyType) -> pa.Array:
+    if variant.type.kind in FLOATS:
+        return doubles_as_numerics(literals, variant.values)
+    if variant.type.kind is Kind.NUMERIC and key.family == NUMBER:
+        return decimals_as_doubles(literals)
+    return literals
+
+
+def key_object(names: Sequence[str], text: str) -> str:
+    """A key as a JSON object by column, from the text that ``compound`` made of it."""
+    decoder, starts, parts = json.JSONDecoder(), 1, []
+    if len(names) == 1:
+        return f"{{{json.dumps(names[0])}: {text}}}"
+    for name in names:
+        _, end = decoder.raw_decode(text, starts)
+        parts.append(f"{json.dumps(name)}: {text[starts:end]}")
+        starts = end + len(", ")
+    return "{" + ", ".join(parts) + "}"
 
 
 def _dates(variant: Variant) -> pa.Array:

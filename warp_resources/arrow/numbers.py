@@ -58,6 +58,12 @@ def numbers_as_keys(text: pa.Array) -> pa.Array:
     return replace_rows(text, pc.or_(pc.invert(plain), tiny), text, number_key)
 
 
+def numbers_as_values(text: pa.Array) -> pa.Array:
+    """Canonical text of numbers without the zeros that only show a decimal's scale, so that equal ones read alike."""
+    padded = pc.match_substring_regex(text, r"^-?[0-9]+\.[0-9]*0(e|$)")
+    return replace_rows(text, padded, text, _value_text)
+
+
 def negative_zeros(literals: pa.Array) -> pa.Array:
     """A mask of the decimal literals that are zero with a minus sign."""
     return claims(pc.match_substring_regex(literals, r"^-(0+\.?0*|\.0+)([eE].*)?$"))
@@ -96,6 +102,11 @@ def number_key(text: str) -> str:
     # As Python's repr, which json_util prints doubles with.
     if exponent < 0 and adjusted < -4:
         return f"{sign}{_mantissa(digits)}e-{-adjusted:02d}"
+    return sign + _spell(digits, exponent)
+
+
+def _value_text(literal: str) -> str:
+    sign, digits, exponent = _stripped(Decimal(literal))
     return sign + _spell(digits, exponent)
 
 

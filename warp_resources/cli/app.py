@@ -13,16 +13,19 @@ import typer
 from warp_resources.cli import (
     configuring,
     discovering,
+    errors,
     exporting,
+    history,
     initialising,
     planning,
     resyncing,
     running,
     status,
-    unbuilt,
+    verifying,
 )
 from warp_resources.cli.arguments import hoisted
 from warp_resources.cli.demo import command as demo
+from warp_resources.cli.letters import letters_app
 from warp_resources.cli.marking import markers_app
 from warp_resources.cli.state import State
 from warp_resources.config.loading import is_debugging
@@ -78,13 +81,16 @@ app.command("discover")(discovering.discover)
 app.command("plan")(planning.plan)
 app.command("run")(running.run)
 app.command("resync")(resyncing.resync)
+app.command("verify")(verifying.verify)
 app.command("status")(status.status)
+app.add_typer(letters_app, name="dead-letters")
+app.command("errors")(errors.errors)
 app.add_typer(markers_app, name="markers")
 app.add_typer(configuring.config_app, name="config")
+app.command("schema-history")(history.schema_history)
 app.command("schema")(configuring.schema)
 app.command("exporter")(exporting.exporter)
 app.command("demo")(demo.demo)
-unbuilt.register(app)
 
 
 def main() -> None:

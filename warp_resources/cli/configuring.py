@@ -17,6 +17,7 @@ from warp_resources.connectors.interfaces import Destination, Source
 from warp_resources.errors import ConfigurationError, WarpError
 from warp_resources.pipeline.engine import BATCH, check_source, units
 from warp_resources.pipeline.options import open_destination, open_source
+from warp_resources.pipeline.preparation import check_transforms
 
 Json = Annotated[bool, typer.Option("--json", help="JSON, for scripts.")]
 
@@ -63,6 +64,8 @@ def validate(
     config = state.load()
     source, destination = open_source(config), open_destination(config)
     names = chosen_schemas(config, state.schema_names())
+    for name in names:
+        check_transforms(config, name)
     say(f"{state.file_text()}: {_summary(config, names)}")
     for name in names:
         _note_unscheduled(config, name)

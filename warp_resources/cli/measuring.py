@@ -101,21 +101,26 @@ class Measurements:
             table = TableId(schema, name)
             one = figures.get(name) or TableStatistics(table)
             streamed = not name or (name in states and states[name].mode == STREAM)
-            yield from self._table_samples(one, reading.holders.get("" if streamed else name))
+            aside_since = states[name].aside_since if name in states else None
+            yield from self._table_samples(one, reading.holders.get("" if streamed else name), aside_since)
             if not name:
                 continue
             yield from self._rate(table, reading.at, one.rows_written + one.rows_deleted)
             if lag is not None and streamed:
-                yield Sample(metrics.LAG, self._labels(table), lag)
+                yield Sample(metrics.LAG, self._labels(table), max(lag, _age(aside_since) if aside_since else 0.0))
             updated_at = stream.updated_at if streamed and stream is not None else one.finished_at
+            # A table that its stream goes on without is as old as its place.
+            updated_at = aside_since or updated_at
             if updated_at is not None:
                 yield Sample(metrics.LAST_SUCCESS, self._labels(table), updated_at.timestamp())
                 if not streamed:
                     yield Sample(metrics.LAG, self._labels(table), _age(updated_at))
 
-    def _table_samples(self, one: TableStatistics, holder: Holder | None) -> Iterator[Sample]:
+    def _table_samples(
+        self, one: TableStatistics, holder: Holder | None, aside_since: datetime | None
+    ) -> Iterator[Sample]:
         labels = self._labels(one.table)
-        failed = one.status == "failed" and holder is None
+        failed = aside_since is not None or (one.status == "failed" and holder is None)
         status = metrics.ERROR if failed else metrics.ACTIVE if holder else metrics.INACTIVE
         yield Sample(metrics.SYNC_STATUS, labels, status)
         if one.table.name:

@@ -20,6 +20,7 @@ from warp_resources.cli.naming import (
 from warp_resources.cli.state import State
 from warp_resources.config import WarpConfig
 from warp_resources.connectors.interfaces import Destination, Source
+from warp_resources.evolution.names import OVERFLOW_COLUMN
 from warp_resources.model.tables import ChangeKind, SchemaChange, TableSchema
 from warp_resources.pipeline.dry_run import TablePlan, plan_unit
 from warp_resources.pipeline.engine import check_source, units
@@ -73,13 +74,16 @@ def _lines(plan: TablePlan) -> Iterator[str]:
     work = f"copy {size}" if plan.first_load else f"follow changes only ({size})"
     stored = f" -> {plan.stored.stored_schema}.{plan.stored.stored_table}" if plan.stored else ""
     yield f"{plan.table}{stored} ({plan.mode}): {work}"
+    if plan.stops:
+        yield f"    the table would stop: {plan.stops}"
+        return
     if plan.stored is None:
         yield "    the sample has no row: the table is created when the first one comes"
         return
-    for change in plan.changes:
-        yield from (f"    {line}" for line in _change_lines(plan.stored, change))
-    if not plan.changes:
-        yield "    the table stays as it is"
+    changes = [line for change in plan.changes for line in _change_lines(plan.stored, change)]
+    yield from (f"    {line}" for line in changes or ["the table stays as it is"])
+    for discard in plan.discards:
+        yield f"    {discard.column}: {discard.count} values of the sample would not arrive ({discard.action})"
     if plan.set_aside:
         yield f"    {plan.set_aside} of {plan.sampled} sampled rows have a value that would become a dead letter"
 
@@ -90,8 +94,14 @@ def _change_lines(schema: TableSchema, change: SchemaChange) -> Iterator[str]:
         for column in schema.columns:
             key = " primary key" if column.name in schema.key else ""
             yield f"    add column {column.stored} {column.type}{key}"
+        if schema.flag:
+            yield f"    add column {schema.flag} bool, the flag of soft deletes"
+    elif change.kind is ChangeKind.DELETION:
+        yield f"deletes become {f'soft, flag {schema.flag}' if schema.is_soft else 'hard'}"
     elif change.after is not None and change.kind is ChangeKind.ADD_COLUMN:
-        yield f"add column {change.after.stored} {change.after.type}"
+        yield f"add column {change.after.stored} {change.after.type} ({change.reason})"
+    elif change.kind is ChangeKind.OVERFLOW:
+        yield f"keep fields in {OVERFLOW_COLUMN} ({change.reason})"
     elif change.after is not None and change.before is not None and change.kind is not ChangeKind.BOUNDS:
         yield f"alter column {change.after.stored} from {change.before.type} to {change.after.type} ({change.reason})"
 
@@ -100,7 +110,9 @@ def _total(plans: Sequence[TablePlan]) -> str:
     created = sum(change.kind is ChangeKind.CREATE_TABLE for plan in plans for change in plan.changes)
     altered = sum(bool(plan.changes) for plan in plans) - created
     rows = sum(plan.row_estimate for plan in plans if plan.first_load)
-    return f"{created} to create, {altered} to alter, about {rows:,} rows to copy. Nothing was written."
+    stopped = sum(bool(plan.stops) for plan in plans)
+    stopping = f"{stopped} would stop, " if stopped else ""
+    return f"{created} to create, {altered} to alter, {stopping}about {rows:,} rows to copy. Nothing was written."
 
 
 def _document(plan: TablePlan) -> dict[str, Any]:
@@ -114,6 +126,8 @@ def _document(plan: TablePlan) -> dict[str, Any]:
         "changes": [_change_document(plan, change) for change in plan.changes],
         "sampled": plan.sampled,
         "set_aside": plan.set_aside,
+        "discards": [{"column": its.column, "action": its.action, "count": its.count} for its in plan.discards],
+        "stops": plan.stops or None,
     }
 
 

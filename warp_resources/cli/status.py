@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -15,7 +15,9 @@ from warp_resources.cli.naming import chosen_schemas
 from warp_resources.cli.state import State
 from warp_resources.config import WarpConfig
 from warp_resources.connectors.interfaces import Destination
+from warp_resources.model.batches import Discard
 from warp_resources.model.positions import Holder, Position, StreamState, TableState
+from warp_resources.model.rewrites import RewriteState
 from warp_resources.model.statistics import TableStatistics
 from warp_resources.model.tables import TableId
 from warp_resources.pipeline.engine import BATCH, STREAM
@@ -27,6 +29,9 @@ class TableStatus:
     """One line of ``status``; a stream's own line has the empty table name.
 
     ``age_seconds``: since the marker was last written, by this host's clock; an idle stream writes it every 5 s.
+    Of a table that its stream goes on without, ``state`` is ``aside``, or ``not admitted`` if it never took part,
+    ``age_seconds`` counts from then, ``position`` is where it stopped, and ``error`` says why.
+    ``rewriting``: which columns of a large table are changing their type, and how far that is.
     """
 
     schema: str
@@ -42,6 +47,8 @@ class TableStatus:
     dead_letters: int
     position: Position | None
     error: str | None
+    discards: tuple[Discard, ...] = ()
+    rewriting: str | None = None
 
 
 def status(
@@ -70,6 +77,7 @@ def table_statuses(config: WarpConfig, destination: Destination, schema: str) ->
     if stream is None and not tables:
         return
     figures = {one.table.name: one for one in destination.statistics(schema)}
+    rewrites = {state.table.name: state for state in destination.rewrites(schema)}
     store = open_state(config, destination)
     try:
         streamer = store.lease_holder(f"stream:{schema}")
@@ -79,7 +87,8 @@ def table_statuses(config: WarpConfig, destination: Destination, schema: str) ->
         for name, state in sorted(tables.items()):
             table = TableId(schema, name)
             holder = streamer if state.mode == STREAM else store.lease_holder(f"{BATCH}:{table}")
-            yield _table_status(state, holder, stream, figures.get(name) or TableStatistics(table))
+            line = _table_status(state, holder, stream, figures.get(name) or TableStatistics(table))
+            yield replace(line, rewriting=_rewriting(rewrites.get(name)))
     finally:
         store.close()
 
@@ -113,11 +122,13 @@ def _table_status(
     # A streamed table is as current as its stream, also where nothing of its own has come lately.
     is_streamed = state.mode == STREAM and stream is not None and state.covered_from is not None
     updated_at = stream.updated_at if is_streamed and stream is not None else state.updated_at
+    if state.aside_position is not None:
+        updated_at = state.aside_since
     return TableStatus(
         schema=state.table.schema,
         table=state.table.name,
         mode=state.mode,
-        state=_state(holder, figures),
+        state=_aside_state(state) or _state(holder, figures),
         holder=holder_text(holder),
         loaded=state.is_loaded,
         updated_at=updated_at,
@@ -125,9 +136,22 @@ def _table_status(
         rows_written=figures.rows_written,
         rows_deleted=figures.rows_deleted,
         dead_letters=figures.dead_letters,
-        position=state.position,
-        error=figures.error if figures.status == "failed" else None,
+        position=state.aside_position or state.position,
+        error=state.aside_reason or (figures.error if figures.status == "failed" else None),
+        discards=figures.discards,
     )
+
+
+def _rewriting(state: RewriteState | None) -> str | None:
+    if state is None:
+        return None
+    return f"rewriting {', '.join(state.columns)}: {int(state.share * 100)} %"
+
+
+def _aside_state(state: TableState) -> str | None:
+    if state.aside_position is None:
+        return None
+    return "aside" if state.covered_from is not None else "not admitted"
 
 
 def _state(holder: Holder | None, figures: TableStatistics) -> str:
@@ -164,5 +188,7 @@ def _show(config: WarpConfig, found: list[TableStatus]) -> None:
         ],
     )
     for line in found:
+        if line.rewriting:
+            note(f"{line.schema}.{line.table}: {line.rewriting}")
         if line.error:
             note(f"{line.schema}.{line.table}: {line.error}".replace(".:", ":"))

@@ -106,7 +106,7 @@ def resolved_settings(config: WarpConfig, schema_name: str, table_name: str) -> 
     found = {name: scope.resolve(name) for name in CASCADES}
     mode = found["mode"].value
     found["strategy"] = scope.nearest("strategy", _STRATEGIES[mode]) or Resolved(_DEFAULT_STRATEGY[mode])
-    found["partitions"] = _partitions(scope, mode, found["marker_column"].value)
+    found["partitions"] = _partitions(scope, mode, found["strategy"].value, found["marker_column"].value)
     if found["destination_schema"].value is None:
         found["destination_schema"] = Resolved(schema_name)
     return found
@@ -139,9 +139,12 @@ def served_schemas(config: WarpConfig) -> tuple[str, ...]:
     return tuple(schema.name for schema in config.schemas)
 
 
-def _partitions(scope: Scope, mode: str, marker_column: str) -> Resolved:
-    """Partitions that were set for the other mode, at the level above, are not this table's."""
-    by: Literal["time", "key"] = "time" if mode == "batch" else "key"
+def _partitions(scope: Scope, mode: str, strategy: str, marker_column: str) -> Resolved:
+    """Partitions that were set for the other mode, at the level above, are not this table's.
+
+    A batch table that is compared whole has no marker, and slices of its keys as a stream's table has.
+    """
+    by: Literal["time", "key"] = "time" if mode == "batch" and strategy != "hash" else "key"
     found = scope.resolve("partitions")
     if found.value is None or found.value.by != by:
         found = Resolved(Partitions(by=by))

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from warp_resources.config.column_checks import column_problems
 from warp_resources.config.messages import Problem, nearest
 from warp_resources.config.settings import is_set
 from warp_resources.config.tables import CascadingSettings, SchemaConfig
@@ -19,14 +20,19 @@ if TYPE_CHECKING:
 
 METADATA_SCHEMA = "cartridge_warp_metadata"
 
-_MODE_OF_STRATEGY = {"log": "stream", "timestamp": "batch"}
-_MODE_OF_PARTITIONS = {"time": "batch", "key": "stream"}
+_MODE_OF_STRATEGY = {"log": "stream", "timestamp": "batch", "hash": "batch"}
 _FIRST_GLOB = re.compile(r"[*?\[]")
 
 
 def check(config: WarpConfig) -> list[Problem]:
     """Every rule that the configuration breaks."""
-    return [*_single(config), *_names(config), *_source_strategy(config), *_landing(config), *_schemas(config.schemas)]
+    return [
+        *_single(config),
+        *_names(config),
+        *_source_strategy(config),
+        *_landing(config),
+        *_schemas(config.schemas, config.source.change_detection.strategy),
+    ]
 
 
 def _single(config: WarpConfig) -> Iterator[Problem]:
@@ -59,27 +65,32 @@ def _source_strategy(config: WarpConfig) -> Iterator[Problem]:
         yield Problem(("source", "change_detection", "strategy"), text)
 
 
-def _schemas(schemas: Iterable[SchemaConfig]) -> Iterator[Problem]:
+def _schemas(schemas: Iterable[SchemaConfig], strategy: str | None) -> Iterator[Problem]:
     for schema in schemas:
         path = ("schemas", schema.name)
         for name in sorted(set(schema.table_whitelist) & set(schema.table_blacklist)):
             yield Problem((*path, "table_whitelist"), f"{name!r} is both white- and blacklisted; one is allowed")
         if schema.schedule and "batch" not in _modes(schema):
             yield Problem((*path, "schedule"), "a schedule needs mode: batch; a stream runs continuously")
-        yield from _fits(schema, schema.mode, path)
+        its = schema.change_detection.strategy or strategy
+        yield from _fits(schema, schema.mode, its, path)
         for table in schema.tables:
-            yield from _fits(table, table.mode or schema.mode, (*path, "tables", table.name))
+            nearest_strategy = table.change_detection.strategy or its
+            yield from _fits(table, table.mode or schema.mode, nearest_strategy, (*path, "tables", table.name))
+            yield from column_problems(table, (*path, "tables", table.name))
 
 
-def _fits(settings: CascadingSettings, mode: str, path: Path) -> Iterator[Problem]:
+def _fits(settings: CascadingSettings, mode: str, nearest_strategy: str | None, path: Path) -> Iterator[Problem]:
     """What is set at a level must work in the mode that the level has."""
     partitions = settings.partitions
-    if partitions is not None and _MODE_OF_PARTITIONS[partitions.by] != mode:
-        allowed = "by: time" if mode == "batch" else "by: key"
-        yield Problem((*path, "partitions", "by"), f"found {partitions.by!r}; {allowed} is allowed with mode: {mode}")
+    # A table that is compared whole has no marker to cut windows of.
+    wanted = "time" if mode == "batch" and nearest_strategy != "hash" else "key"
+    if partitions is not None and partitions.by != wanted:
+        how = "strategy: hash" if mode == "batch" and wanted == "key" else f"mode: {mode}"
+        yield Problem((*path, "partitions", "by"), f"found {partitions.by!r}; by: {wanted} is allowed with {how}")
     strategy = settings.change_detection.strategy if is_set(settings, "change_detection") else None
     if strategy is not None and _MODE_OF_STRATEGY.get(strategy, mode) != mode:
-        allowed = "timestamp" if mode == "batch" else "log"
+        allowed = "timestamp or hash" if mode == "batch" else "log"
         text = f"found {strategy!r}; {allowed} is allowed with mode: {mode}"
         yield Problem((*path, "change_detection", "strategy"), text)
 

@@ -67,6 +67,8 @@ def text_of(value: Any, key: str = "") -> str:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         set_ones = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         return text_of({name: its for name, its in set_ones.items() if its is not None})
+    if isinstance(value, Settings):
+        return text_of(value.model_dump(exclude_none=True))
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{name}: {text_of(its, str(name))}" for name, its in value.items()) + "}"
     if isinstance(value, list | tuple):

@@ -71,7 +71,8 @@ class ErrorHandling(Settings):
         default="resync", description="When the source no longer has the changes since the marker: resync, or stop."
     )
     max_rejected_share: Share = Field(
-        default=0.1, description="The share of a batch that may be rejected before the failure counts as systemic."
+        default=0.1,
+        description="The share of a table's rows that its own constraints may refuse before the table stops.",
     )
 
 

@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from warp_resources.config.aliases import canonical_schema
+from warp_resources.config.column_types import checked_type, column_type
 from warp_resources.config.durations import Duration, PositiveDuration
 from warp_resources.config.scalars import Count, Cron, KeyColumns, Name, Names, ObjectPath, Owner, Timezone
 from warp_resources.config.settings import Settings
+from warp_resources.model.tables import Kind
 
 Mode = Literal["stream", "batch"]
 Strategy = Literal["log", "timestamp", "trigger", "hash"]
@@ -37,7 +39,9 @@ class ChangeDetection(Settings):
 class Partitions(Settings):
     """How a table is cut into Dagster partitions."""
 
-    by: Literal["time", "key"] = Field(description="time: windows of a column (batch); key: slices (stream).")
+    by: Literal["time", "key"] = Field(
+        description="time: windows of a column (batch); key: slices (stream, and batch with strategy: hash)."
+    )
     every: Literal["hour", "day", "week", "month"] | None = Field(
         default=None, description="The length of a window. Default: day."
     )
@@ -68,8 +72,28 @@ class ColumnConfig(Settings):
     """What is done to one column before it is stored anywhere."""
 
     action: Literal["drop", "hash", "mask", "type", "rename"] | None = Field(default=None, description="What to do.")
-    type: Name | None = Field(default=None, description="The destination's type for the column.")
+    type: Annotated[Name, AfterValidator(checked_type)] | None = Field(
+        default=None, description="The destination's type for the column, such as decimal(18,4)."
+    )
     rename: Name | None = Field(default=None, description="The destination's name for the column.")
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> ColumnConfig:
+        text = self._fault()
+        if text:
+            raise PydanticCustomError("column", "{text}", {"text": text})
+        return self
+
+    def _fault(self) -> str | None:
+        if self.action in ("type", "rename") and getattr(self, self.action) is None:
+            return f"action: {self.action} needs {self.action}: as well"
+        if self.action is None and self.type is None and self.rename is None:
+            return "one of action, type and rename is required"
+        if self.action == "drop" and (self.type or self.rename):
+            return "action: drop allows neither type nor rename: there is no column then"
+        if self.action in ("hash", "mask") and self.type and column_type(self.type).kind is not Kind.TEXT:
+            return f"action: {self.action} makes text, so only type: text is allowed"
+        return None
 
 
 class CascadingSettings(Settings):

@@ -18,41 +18,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Unsupported:
-    """A key, ``*`` standing for any name, and those of its values that are refused; none means all but ``default``."""
+    """A key, ``*`` standing for any name, and those of its values that are refused; none means all."""
 
     key: str
     values: frozenset[str] = frozenset()
-    default: float | None = None
 
 
 _POLICIES = frozenset({"freeze", "discard", "quarantine"})
-_STRATEGIES = frozenset({"trigger", "hash"})
+_STRATEGIES = frozenset({"trigger"})
 _ANY_SCHEMA, _ANY_TABLE = "schemas.*", "schemas.*.tables.*"
 
 UNSUPPORTED = (
     Unsupported("source.type", frozenset({"mysql", "mariadb", "bigquery", "dynamodb", "postgresql"})),
     Unsupported("destination.type", frozenset({"bigquery", "mysql"})),
     Unsupported("destination.min_interval"),
-    Unsupported("error_handling.max_rejected_share", default=0.1),
     Unsupported("security.encryption_key"),
-    Unsupported("deletion_strategy", frozenset({"soft"})),
-    Unsupported(f"{_ANY_SCHEMA}.deletion_strategy", frozenset({"soft"})),
-    Unsupported(f"{_ANY_TABLE}.deletion_strategy", frozenset({"soft"})),
     Unsupported("source.change_detection.strategy", _STRATEGIES),
     Unsupported(f"{_ANY_SCHEMA}.change_detection.strategy", _STRATEGIES),
     Unsupported(f"{_ANY_TABLE}.change_detection.strategy", _STRATEGIES),
-    Unsupported(f"{_ANY_SCHEMA}.contract.new_columns", _POLICIES),
-    Unsupported(f"{_ANY_TABLE}.contract.new_columns", _POLICIES),
-    Unsupported(f"{_ANY_SCHEMA}.contract.type_changes", _POLICIES | {"json"}),
-    Unsupported(f"{_ANY_TABLE}.contract.type_changes", _POLICIES | {"json"}),
-    Unsupported(f"{_ANY_SCHEMA}.contract.new_tables", _POLICIES),
-    Unsupported(f"{_ANY_TABLE}.contract.new_tables", _POLICIES),
-    Unsupported(f"{_ANY_SCHEMA}.json_format", frozenset({"extended"})),
-    Unsupported(f"{_ANY_TABLE}.json_format", frozenset({"extended"})),
-    Unsupported(f"{_ANY_SCHEMA}.on_source_change", frozenset({"follow", "fail"})),
-    Unsupported(f"{_ANY_TABLE}.on_source_change", frozenset({"follow", "fail"})),
-    Unsupported(f"{_ANY_TABLE}.columns"),
-    Unsupported(f"{_ANY_TABLE}.transform"),
 )
 
 
@@ -69,7 +52,7 @@ def unsupported(config: WarpConfig) -> list[Problem]:
 def _is_refused(line: Unsupported, value: Any) -> bool:
     if line.values:
         return value in line.values
-    return bool(value) if line.default is None else value != line.default
+    return bool(value)
 
 
 def _set_values(settings: Any, key: Path, path: Path = ()) -> Iterator[tuple[Path, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -15,11 +16,16 @@ from warp_resources.model.batches import (
     Changes,
     Chunk,
     ConformedBatch,
+    ConformedTable,
     ErrorEntry,
+    Original,
+    Replacements,
     TableBatch,
     WriteReceipt,
 )
 from warp_resources.model.capabilities import Capabilities, SourceCapabilities
+from warp_resources.model.differences import Difference, Surplus
+from warp_resources.model.letters import ErrorSelection, KeptError, KeptLetter, LetterCount, LetterSelection
 from warp_resources.model.positions import (
     ChunkBasis,
     GenerationState,
@@ -34,8 +40,10 @@ from warp_resources.model.positions import (
 )
 from warp_resources.model.reports import FinishedSlice, RunFigures
 from warp_resources.model.retention import RetentionPeriods
+from warp_resources.model.rewrites import RewriteState
 from warp_resources.model.statistics import TableStatistics
 from warp_resources.model.tables import TableId, TableSchema
+from warp_resources.model.versions import Rollback, SchemaVersion
 
 ENGINE_CONNECTIONS = 3
 """What an engine process holds to the destination: one for data, two for leases; old metadata goes through one
@@ -56,19 +64,28 @@ class SourceScope:
     """The part of a source that one schema reads.
 
     ``database`` is the source's database or schema. ``include`` and ``exclude`` are shell globs over
-    table names, an empty ``include`` meaning all; ``exclude`` wins.
+    table names, an empty ``include`` meaning all; ``exclude`` wins. Nested values of the
+    tables that ``extended_json`` names become relaxed extended JSON; ``plain_json`` wins over it.
     """
 
     schema: str
     database: str
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    extended_json: tuple[str, ...] = ()
+    plain_json: tuple[str, ...] = ()
 
     def covers(self, table: str) -> bool:
         """Whether the scope names a table."""
         if any(fnmatchcase(table, glob) for glob in self.exclude):
             return False
         return not self.include or any(fnmatchcase(table, glob) for glob in self.include)
+
+    def is_extended(self, table: str) -> bool:
+        """Whether the nested values of a table become relaxed extended JSON."""
+        if any(fnmatchcase(table, glob) for glob in self.plain_json):
+            return False
+        return any(fnmatchcase(table, glob) for glob in self.extended_json)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +115,8 @@ class ChangeStream(Protocol):
     def next(self, limits: ReadLimits, wait: timedelta) -> Changes | None:
         """The next cut, at once if anything is there, else after at most ``wait``.
 
-        A cut ends at a source transaction's end where ``max_bytes`` allows. A cut without rows
-        carries a position that moved. None: nothing moved.
+        A cut ends at a source transaction's end where ``max_bytes`` allows, and after an event of a whole
+        table. A cut without rows carries a position that moved. None: nothing moved.
 
         Raises:
             TransientError: open the stream again at the last committed position.
@@ -154,6 +171,10 @@ class Source(Protocol):
         """Whether a stream at ``position`` has delivered everything up to ``target``."""
         ...
 
+    def has_delivered(self, position: Position, other: Position) -> bool:
+        """Whether a stream at ``position`` has delivered all that one at ``other`` has, of the same log."""
+        ...
+
     def stream(self, scope: SourceScope, after: Position) -> ChangeStream:
         """Everything that committed after the position, in commit order."""
         ...
@@ -187,7 +208,55 @@ class Source(Protocol):
         """
         ...
 
+    def read_keys(self, scope: SourceScope, table: str, keys: Sequence[str], not_before: Position | None) -> TableBatch:
+        """The present rows of some keys, and as deletes the keys that the table does not have.
+
+        Reads as ``read_chunk`` does. A table that does not exist has none of them.
+
+        Args:
+            keys: each a JSON object as text, such as ``{"_id": 1}``: as ``Original.primary_key`` has it, or with
+                the key as ``arrow.keys`` spells it.
+        """
+        ...
+
+    def redact(self, scope: SourceScope, table: str, original: Original, replacements: Replacements) -> Original:
+        """A record of the table as it may be kept: each of the named fields, however often it occurs, is left out
+        or has the text that its replacement makes of its value, as the table's batches would bring that value.
+
+        A record that cannot be taken apart is kept as ``original.withheld()``.
+        """
+        ...
+
+    def restore(self, scope: SourceScope, table: str, originals: Sequence[Original]) -> TableBatch:
+        """The records of dead letters as rows again, in any order, as a chunk would bring them; asks no server.
+
+        A record that cannot be read back, or was withheld, is a flaw of the reason ``unreadable_record``.
+        """
+        ...
+
     def close(self) -> None: ...
+
+
+class Comparison(Protocol):
+    """Compares a table with what a source has of it, chunk by chunk. Changes nothing; used by one thread at a time."""
+
+    def compare(self, part: ConformedTable) -> list[Difference]:
+        """How the rows of a part, and the rows of its deletes, differ from those stored, compared by image.
+
+        The stored rows count as they would be after the part's schema changes; flagged rows count as gone.
+        A row that is not the same because it was set aside whole is told of as SET_ASIDE.
+
+        Raises:
+            SchemaMoved: the table's version is not ``based_on``; conform again.
+        """
+        ...
+
+    def surplus(self, limit: int, since: int) -> list[Surplus]:
+        """At most ``limit`` of the stored rows whose keys no compared part had; each is told of once.
+
+        Rows that a commit after the table's sequence ``since`` has written are left out.
+        """
+        ...
 
 
 @runtime_checkable
@@ -217,6 +286,29 @@ class Destination(Protocol):
 
     def table_schemas(self, schema: str) -> dict[str, TableSchema]:
         """The latest registered schema of each table, by source table name; empty before prepare."""
+        ...
+
+    def schema_versions(self, table: TableId, newest: int | None = None) -> list[SchemaVersion]:
+        """The registered versions of a table's schema, all or the ``newest``; oldest first."""
+        ...
+
+    def plan_rollback(self, table: TableId, version: int) -> Rollback:
+        """What ``roll_back`` would do now; changes nothing.
+
+        Raises:
+            ConfigurationError: the table has no such version.
+        """
+        ...
+
+    def roll_back(self, table: TableId, version: int, run_id: str) -> Rollback:
+        """Bring columns back to the types of an earlier version, as a new version of the table's schema.
+
+        Only columns whose every value converts exactly, and back to what it was; they are counted with nobody
+        else writing. Nothing is removed. Running writers find that the schema has moved.
+
+        Raises:
+            ConfigurationError: the table has no such version.
+        """
         ...
 
     def stream_state(self, schema: str) -> StreamState | None:
@@ -252,6 +344,8 @@ class Destination(Protocol):
 
     def admit(self, commit: StreamCommit, tables: Sequence[TableId], dismissed: Sequence[TableId]) -> int:
         """Under a stream's fence: cover ``tables`` from the committed position on, uncover ``dismissed``.
+
+        None of them is set aside any more.
 
         Args:
             commit: a ``StreamCommit`` with the position unchanged.
@@ -289,12 +383,15 @@ class Destination(Protocol):
         generation: str,
         slices: Sequence[str] | None = None,
         ceiling: Position | None = None,
+        *,
+        removes_stale: bool = True,
     ) -> GenerationState:
         """Open a reading over the stored plan, or take up the open one of that name.
 
         From its commit on, every delete of a key of the table leaves a tombstone. ``slices`` None
         means all of the plan, which makes it whole; an open generation takes on further slices. Slices
         are named ``slice-00``, ``slice-01``, ... ``ceiling`` is kept as the one of its first opening.
+        ``removes_stale`` False: it removes nothing in the end, even if it has all slices.
         """
         ...
 
@@ -320,12 +417,13 @@ class Destination(Protocol):
     def close_generation(self, table: TableId, generation: str, run_id: str) -> int:
         """End a generation all of whose slices are done; remove what it proved stale.
 
-        If it is whole, rows whose sequence is not above ``first_sequence`` are deleted through
-        ``deletion_log``, but for keys quarantined since; the table is loaded; a batch table's marker
-        becomes the largest ``high`` of its slices. Tombstones go with the last open generation.
+        If it is whole, rows whose sequence is not above ``first_sequence`` are deleted (or flagged, where the
+        table's schema ``is_soft``) through ``deletion_log``, but for keys quarantined since; the table is
+        loaded; a batch table's marker becomes the largest ``high`` of its slices. Tombstones go with the last
+        open generation.
 
         Returns:
-            The rows removed.
+            The rows removed or flagged.
         """
         ...
 
@@ -336,9 +434,37 @@ class Destination(Protocol):
     def write(self, batch: ConformedBatch) -> WriteReceipt:
         """Commit DDL, rows, deletes, dead letters, deletion log and marker as one unit.
 
+        A stream's commit also notes the tables that it sets aside or takes back, in their own rows.
+
+        In a table whose schema ``is_soft`` a delete sets the flag and the commit's sequence, and the row stays.
+        A flagged row is deleted already: another delete of its key does nothing. Any write clears the flag.
+
+        A ``ReplayCommit`` writes or deletes a key only where its newest pending letter is the one that it was made
+        of and no row is newer than its letters, and settles all pending letters of the key: see
+        ``evolution.replays``. Rows that the server refuses are lost like any other.
+
+        A row that constraints of the user's own refuse becomes a whole-row dead letter, with ``original`` as its
+        record and the cause as its reason (``foreign_key``, ``unique``, ``check``, ``not_null``, ...); the others
+        are written. A delete that is refused is one with operation ``delete``.
+
         Raises:
             FencedOut: the commit's fence does not hold; nothing is committed.
             SchemaMoved: a table's version is not ``based_on``; nothing is committed.
+            TableFailure: more of a table's rows are refused than its ``rules`` allow; nothing is committed.
+            RewriteWanted: type changes would lock a large table for long; nothing is committed. Give the batch
+                again with ``evolution.rewriting.begin_rewrites``; then ``advance_rewrite`` is to be called.
+        """
+        ...
+
+    def rewrites(self, schema: str) -> list[RewriteState]:
+        """The type changes that go on beside the use of their tables, by table name."""
+        ...
+
+    def advance_rewrite(self, table: TableId, run_id: str) -> RewriteState | None:
+        """Take a table's type changes one small step further; None where none goes on.
+
+        Call it again until the share is 1, between other work, from as many processes as like to. No step locks
+        the table for longer than a tenth of a second or so; one that would have to wait says so in its state.
         """
         ...
 
@@ -364,6 +490,22 @@ class Destination(Protocol):
         """Append ``ErrorEntry`` values to ``error_log`` outside any batch."""
         ...
 
+    def dead_letters(self, selection: LetterSelection, *, with_records: bool = True) -> list[KeptLetter]:
+        """The chosen dead letters; their records are left empty unless they are asked for."""
+        ...
+
+    def letter_counts(self, selection: LetterSelection) -> list[LetterCount]:
+        """How many of the chosen dead letters there are, by table, reason and status; ``limit`` counts for nothing."""
+        ...
+
+    def discard_letters(self, selection: LetterSelection) -> int:
+        """Give the chosen letters that are pending the status ``discarded``; how many. Nothing is removed."""
+        ...
+
+    def logged_errors(self, selection: ErrorSelection) -> list[KeptError]:
+        """The chosen rows of ``error_log``, newest first."""
+        ...
+
     def remove_expired(self, periods: RetentionPeriods, limit: int) -> int:
         """Remove metadata that is older than its period, at most ``limit`` rows of each table at a time.
 
@@ -378,7 +520,7 @@ class Destination(Protocol):
         ...
 
     def row_count(self, table: TableId) -> int:
-        """Rows that the destination has of a table; 0 where it does not exist."""
+        """Rows that the destination has of a table but those flagged as deleted; 0 where it does not exist."""
         ...
 
     def statistics(self, schema: str) -> list[TableStatistics]:
@@ -395,6 +537,10 @@ class Destination(Protocol):
 
     def finished_slices(self, schema: str, within: timedelta) -> list[FinishedSlice]:
         """The slices, of whatever generation, that were read to their end within that time."""
+        ...
+
+    def comparison(self, table: TableId) -> AbstractContextManager[Comparison]:
+        """A comparison of one table, which needs this connection until it ends."""
         ...
 
     def preview(self, table: TableId, limit: int) -> pa.Table:

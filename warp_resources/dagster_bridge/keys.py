@@ -66,6 +66,14 @@ def resync_job(schema: str) -> str:
     return f"resync_{dagster_name(schema)}"
 
 
+def letters_job(schema: str) -> str:
+    return f"dead_letters_{dagster_name(schema)}"
+
+
+def errors_job(schema: str) -> str:
+    return f"errors_{dagster_name(schema)}"
+
+
 def sync_schedule(schema: str) -> str:
     return f"{sync_job(schema)}_schedule"
 

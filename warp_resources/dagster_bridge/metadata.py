@@ -12,7 +12,9 @@ from warp_resources.connectors.interfaces import Destination
 from warp_resources.dagster_bridge.keys import asset_key
 from warp_resources.dagster_bridge.preview import ROWS, preview
 from warp_resources.dagster_bridge.trend import earlier_counts, trend
+from warp_resources.dagster_bridge.versions import history_metadata
 from warp_resources.errors import TransientError
+from warp_resources.masking import mask
 from warp_resources.model.positions import Position
 from warp_resources.model.tables import TableId, TableSchema
 
@@ -23,7 +25,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """What was done to one table, by a run of Dagster's or by a process of its own."""
+    """What was done to one table, by a run of Dagster's or by a process of its own.
+
+    ``aside_reason``: why its stream goes on without it, if it does.
+    """
 
     table: TableId
     rows_written: int = 0
@@ -32,6 +37,7 @@ class Happening:
     byte_count: int = 0
     position: Position | None = None
     lag_seconds: float | None = None
+    aside_reason: str | None = None
 
     @property
     def is_nothing(self) -> bool:
@@ -43,11 +49,14 @@ def materialization_metadata(
     instance: dg.DagsterInstance,
     its: Happening,
     schemas: Mapping[str, TableSchema] | None = None,
+    *,
+    tells_versions: bool = True,
 ) -> Metadata:
     """All of D6: what was done, and what the table looks like now.
 
     Args:
         schemas: what ``table_schemas`` of the schema just gave, where many tables are told of.
+        tells_versions: the latest changes of the table's schema too, which is one more query.
     """
     known = destination.table_schemas(its.table.schema) if schemas is None else schemas
     found: dict[str, dg.MetadataValue] = {
@@ -58,6 +67,8 @@ def materialization_metadata(
         **place_metadata(its),
         "trend": trend([*earlier_counts(instance, asset_key(its.table)), its.rows_written]),
     }
+    if tells_versions:
+        found |= history_metadata(destination, its.table)
     return {**found, **_appearance(destination, its.table), **schema_metadata(known.get(its.table.name))}
 
 
@@ -76,7 +87,9 @@ def _appearance(destination: Destination, table: TableId) -> Metadata:
 def place_metadata(its: Happening) -> Metadata:
     """Where a table stands, which is all there is to say when nothing was done."""
     lag, position = its.lag_seconds, its.position
+    aside = {} if its.aside_reason is None else {"set_aside": dg.MetadataValue.text(mask(its.aside_reason))}
     return {
+        **aside,
         "lag_seconds": dg.MetadataValue.null() if lag is None else dg.MetadataValue.float(round(lag, 3)),
         "position": dg.MetadataValue.null() if position is None else dg.MetadataValue.json(position),
     }
@@ -93,6 +106,7 @@ def schema_metadata(schema: TableSchema | None) -> Metadata:
 
 
 def _columns(schema: TableSchema) -> dg.TableSchema:
+    flag = [dg.TableColumn(schema.flag, "bool", "Whether the row is deleted at the source")] if schema.flag else []
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
@@ -105,4 +119,5 @@ def _columns(schema: TableSchema) -> dg.TableSchema:
             )
             for column in schema.columns
         ]
+        + flag
     )

@@ -16,7 +16,7 @@ def preview(rows: pa.Table) -> dg.MarkdownMetadataValue:
         return dg.MetadataValue.md("No table yet")
     shown = rows.select(list(range(min(rows.num_columns, _MOST_COLUMNS))))
     frame = shown.to_pandas().astype(object).map(_cell)
-    frame.columns = [_escaped(name) for name in shown.column_names]
+    frame.columns = [escaped(name) for name in shown.column_names]
     text = frame.to_markdown(index=False, disable_numparse=True)
     more = rows.num_columns - shown.num_columns
     return dg.MetadataValue.md(f"{text}\n\n… and {more} more columns" if more else text)
@@ -25,10 +25,10 @@ def preview(rows: pa.Table) -> dg.MarkdownMetadataValue:
 def _cell(value: str | None) -> str:
     if value is None:
         return ""
-    return _escaped(value if len(value) <= _LONGEST_VALUE else value[: _LONGEST_VALUE - 1] + "…")
+    return escaped(value if len(value) <= _LONGEST_VALUE else value[: _LONGEST_VALUE - 1] + "…")
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Text that neither ends the cell nor becomes markup."""
     one_line = " ".join(text.split())
     for mark in "\\`*_[]<>|":

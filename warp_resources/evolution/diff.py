@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from warp_resources.arrow.canonical import canonical_text
 from warp_resources.arrow.lattice import FLOATS, INTEGERS, TEXT, TIMESTAMPS, is_exact
 from warp_resources.arrow.limits import outside_range
 from warp_resources.arrow.numbers import integers_are_exact
+from warp_resources.evolution.names import OVERFLOW_COLUMN
 from warp_resources.model.batches import RawColumn, Variant
 from warp_resources.model.capabilities import Capabilities
 from warp_resources.model.tables import Column, ColumnType, TableSchema
@@ -30,7 +32,8 @@ def diff(known: TableSchema, columns: Iterable[RawColumn], capabilities: Capabil
 
     Timestamps that the destination cannot hold become a text variant of their own.
     """
-    by_name = {column.name: column for column in known.columns}
+    # The overflow column is no field's, whatever it is called.
+    by_name = {column.name: column for column in known.columns if column.stored != OVERFLOW_COLUMN}
     return tuple(_diff_column(by_name.get(raw.name), raw, capabilities) for raw in columns)
 
 
@@ -39,15 +42,21 @@ def _diff_column(known: Column | None, raw: RawColumn, capabilities: Capabilitie
     return ColumnDiff(raw.name, known, tuple(stored))
 
 
-def live_variants(raw: RawColumn, known: Column | None) -> tuple[Variant, ...]:
-    """The variants that hold any value, with ``exact`` proved of integers where the known column leaves it open."""
-    return tuple(_bounded(variant, known) for variant in raw.variants if _has_values(variant))
+def live_variants(
+    raw: RawColumn, known: Column | None, are_exact: Callable[[pa.Array], bool] = integers_are_exact
+) -> tuple[Variant, ...]:
+    """The variants that hold any value, with ``exact`` proved of integers where the known column leaves it open.
+
+    Args:
+        are_exact: whether integers are exact in a double; of keys that means their value, not their text.
+    """
+    return tuple(_bounded(variant, known, are_exact) for variant in raw.variants if _has_values(variant))
 
 
-def _bounded(variant: Variant, known: Column | None) -> Variant:
+def _bounded(variant: Variant, known: Column | None, are_exact: Callable[[pa.Array], bool]) -> Variant:
     if variant.type.kind not in INTEGERS:
         return variant
-    exact = is_exact(ColumnType(variant.type.kind)) or (_may_be_exact(known) and integers_are_exact(variant.values))
+    exact = is_exact(ColumnType(variant.type.kind)) or (_may_be_exact(known) and are_exact(variant.values))
     return variant if variant.type.exact == exact else replace(variant, type=replace(variant.type, exact=exact))
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from warp_resources.arrow.cleaning import clean_json, clean_text
 from warp_resources.arrow.coerce import coerce
+from warp_resources.arrow.declared import as_declared
 from warp_resources.arrow.lattice import Fit, fit
 from warp_resources.arrow.limits import too_many_digits
 from warp_resources.arrow.rows import first_valid
@@ -19,10 +20,12 @@ from warp_resources.evolution.losses import (
     DRASTIC_CHANGE,
     NEGATIVE_ZERO,
     TOO_MANY_DIGITS,
+    TRUNCATION,
     Loss,
     found,
 )
-from warp_resources.evolution.policy import Decision
+from warp_resources.evolution.policy import Decision, is_storable
+from warp_resources.model.batches import Variant
 from warp_resources.model.capabilities import Capabilities
 from warp_resources.model.tables import ColumnType, Kind
 
@@ -43,9 +46,20 @@ def fill(decision: Decision, target: ColumnType, length: int, capabilities: Capa
     parts: list[pa.Array] = []
     losses: list[Loss] = []
     for variant in decision.variants:
+        if decision.is_declared and (variant.type.kind is not Kind.JSON or target.kind in (Kind.TEXT, Kind.JSON)):
+            declared = as_declared(variant.values, variant.type, target)
+            storable = is_storable(declared.values, target, capabilities)
+            parts.append(pc.if_else(storable, declared.values, None) if storable.false_count else declared.values)
+            losses.append(Loss(CONVERSION, pc.or_(declared.rejected, pc.invert(storable)), decision.name))
+            losses.append(Loss(NEGATIVE_ZERO, declared.altered, decision.name))
+            losses.append(Loss(TRUNCATION, pc.and_(declared.truncated, storable), decision.name))
+            continue
         if fit(target, variant.type) is Fit.DRASTIC:
             losses.append(Loss(DRASTIC_CHANGE, variant.values.is_valid(), decision.name))
             continue
+        if target.kind is Kind.JSON and variant.type.kind is Kind.NUMERIC:
+            variant, lost = _storable_numbers(variant, decision.name, capabilities)
+            losses += lost
         coerced = coerce(variant.values, variant.type, target)
         parts.append(coerced.values)
         losses.append(Loss(CONVERSION, coerced.rejected, decision.name))
@@ -53,6 +67,12 @@ def fill(decision: Decision, target: ColumnType, length: int, capabilities: Capa
     values = first_valid(parts) if parts else pa.nulls(length, arrow_type(target))
     stored = _storable(values, target, decision.name, capabilities)
     return Filled(stored.values, (*found(losses), *stored.losses))
+
+
+def _storable_numbers(variant: Variant, name: str, capabilities: Capabilities) -> tuple[Variant, tuple[Loss, ...]]:
+    """The numbers that fit JSON as the destination stores it, with the digits that it has for numbers."""
+    stored = _storable(variant.values, variant.type, name, capabilities)
+    return replace(variant, values=stored.values), stored.losses
 
 
 def _storable(values: pa.Array, target: ColumnType, name: str, capabilities: Capabilities) -> Filled:

@@ -6,20 +6,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from warp_resources.arrow.cleaning import containing
 from warp_resources.arrow.keys import KeyType, compound, key_texts, key_type, key_values
 from warp_resources.arrow.lattice import TIMESTAMPS
 from warp_resources.arrow.limits import longer_than, outside_range, too_many_digits
+from warp_resources.arrow.number_keys import integers_are_doubles
 from warp_resources.evolution.diff import live_variants
 from warp_resources.evolution.losses import (
     KEY_MISSING,
-    KEY_REPEATED,
     KEY_TOO_LONG,
     KEY_UNSTORABLE,
     NEGATIVE_ZERO,
     Loss,
+    each_row_once,
     found,
 )
 from warp_resources.evolution.policy import Decision
@@ -65,8 +65,8 @@ class SettledKeys:
 
 def settle_keys(batch: TableBatch, basis: TableSchema) -> SettledKeys:
     """The key columns that hold the known keys, those of the batch's rows and those of its deletes."""
-    rows = {name: live_variants(_column(batch.columns, name), basis.column(name)) for name in batch.key}
-    deletes = {name: live_variants(_column(batch.deletes, name), basis.column(name)) for name in batch.key}
+    rows = {name: _live(batch.columns, name, basis) for name in batch.key}
+    deletes = {name: _live(batch.deletes, name, basis) for name in batch.key}
     types = {name: key_type((*rows[name], *deletes[name]), basis.column(name)) for name in batch.key}
     decisions = {name: _decision(basis, name, rows[name], types[name]) for name in batch.key}
     return SettledKeys(decisions, _keys(rows, types, batch.row_count), _keys(deletes, types, batch.delete_count))
@@ -80,13 +80,11 @@ def only(variants: Iterable[Variant], keep: pa.Array) -> tuple[Variant, ...]:
 def unstorable_keys(keys: Keys, decisions: dict[str, Decision], capabilities: Capabilities) -> tuple[Loss, ...]:
     """The rows that cannot be written for their key, each row once, by reason."""
     faults = [fault for name in keys.variants for fault in _faults(keys, decisions[name], capabilities)]
-    faults.append(Loss(KEY_REPEATED, _repeated(keys)))
-    seen = pa.repeat(pa.scalar(False), keys.length)
-    distinct = []
-    for fault in found(faults):
-        distinct.append(Loss(fault.reason, pc.and_not(fault.rows, seen)))
-        seen = pc.or_(seen, fault.rows)
-    return found(distinct)
+    return each_row_once(faults)
+
+
+def _live(columns: Sequence[RawColumn], name: str, basis: TableSchema) -> tuple[Variant, ...]:
+    return live_variants(_column(columns, name), basis.column(name), integers_are_doubles)
 
 
 def _column(columns: Sequence[RawColumn], name: str) -> RawColumn:
@@ -126,13 +124,3 @@ def _faults(keys: Keys, decision: Decision, capabilities: Capabilities) -> list[
     if kind is Kind.NUMERIC:
         faults.append(Loss(KEY_UNSTORABLE, too_many_digits(values, capabilities.numeric_digits)))
     return faults
-
-
-def _repeated(keys: Keys) -> pa.Array:
-    # Only numbers of several types can meet: MongoDB tells 0.1 from Decimal128 "0.1", numeric does not.
-    if all(len(variants) < 2 for variants in keys.variants.values()):
-        return pa.repeat(pa.scalar(False), keys.length)
-    texts = keys.texts()
-    first_rows = pc.index_in(texts, value_set=texts)
-    here = pa.array(range(keys.length), pa.int32())
-    return pc.and_(texts.is_valid(), pc.not_equal(first_rows, here))

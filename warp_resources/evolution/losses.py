@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from warp_resources.arrow.rows import row_numbers
 from warp_resources.model.batches import DeadLetter, ErrorEntry, Flaw, Original
@@ -18,25 +19,29 @@ CONVERSION = "conversion"
 CHARACTER_REMOVED = "character_removed"
 NEGATIVE_ZERO = "negative_zero"
 TOO_MANY_DIGITS = "too_many_digits"
+TRUNCATION = "truncation"
 KEY_MISSING = "key_missing"
 KEY_TOO_LONG = "key_too_long"
 KEY_UNSTORABLE = "key_unstorable"
-KEY_REPEATED = "key_repeated"
 ROW_TOO_WIDE = "row_too_wide"
+NEW_COLUMN_QUARANTINED = "new_column_quarantined"
+TYPE_CHANGE_QUARANTINED = "type_change_quarantined"
 
 _MESSAGES = {
     DRASTIC_CHANGE: "An object or array came for a scalar column",
     CONVERSION: "The value does not fit the type of its column",
     CHARACTER_REMOVED: "The value has a character that the destination cannot store",
     NEGATIVE_ZERO: "The column's type has no negative zero",
+    TRUNCATION: "The value has more digits, or a time of day, than its column's declared type",
     TOO_MANY_DIGITS: "The number has more digits than the destination can store",
     KEY_MISSING: "The row has no key",
     KEY_TOO_LONG: "The row's key is longer than the destination can index",
     KEY_UNSTORABLE: "The row's key has a value that the destination cannot store",
-    KEY_REPEATED: "The row's key equals another's in the destination's type",
+    NEW_COLUMN_QUARANTINED: "The row brings a field that the table has no column for, and its contract takes none",
+    TYPE_CHANGE_QUARANTINED: "The row has a value that does not fit its column, whose type the contract keeps",
     ROW_TOO_WIDE: "The row's many values take more room than the destination has for one row",
 }
-_ACTIONS = {CHARACTER_REMOVED: "character removed", NEGATIVE_ZERO: "stored as 0"}
+_ACTIONS = {CHARACTER_REMOVED: "character removed", NEGATIVE_ZERO: "stored as 0", TRUNCATION: "stored rounded"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,16 @@ class Account:
 def found(losses: Iterable[Loss]) -> tuple[Loss, ...]:
     """The losses that concern any row."""
     return tuple(loss for loss in losses if loss.rows.true_count)
+
+
+def each_row_once(losses: Iterable[Loss]) -> tuple[Loss, ...]:
+    """The losses of whole rows, each row under the first reason only."""
+    distinct: list[Loss] = []
+    seen: pa.Array | None = None
+    for loss in found(losses):
+        distinct.append(loss if seen is None else Loss(loss.reason, pc.and_not(loss.rows, seen)))
+        seen = loss.rows if seen is None else pc.or_(seen, loss.rows)
+    return found(distinct)
 
 
 def account_losses(
@@ -86,7 +101,7 @@ def stored_negative_zeros(table: TableId, column: str, count: int, primary_keys:
     return ErrorEntry(
         table=table,
         error_type=NEGATIVE_ZERO,
-        message=f"{count} stored values lost the minus sign of a zero when their column became numeric;"
+        message=f"{count} stored values lost the minus sign of a zero when their column changed its type;"
         " their originals are at the source only, so no dead letter keeps them",
         action=_ACTIONS[NEGATIVE_ZERO],
         column=column,

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from warp_resources.model.capabilities import Capabilities
 
 OWN_PREFIX = "_warp_"
+OVERFLOW_COLUMN = f"{OWN_PREFIX}overflow"
 # PostgreSQL has these columns in every table and refuses others of the name.
 SYSTEM_COLUMNS = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})
 _DIGEST_DIGITS = 8

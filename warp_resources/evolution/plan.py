@@ -6,14 +6,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from warp_resources.arrow.keys import MIXED
-from warp_resources.errors import OperatorError
 from warp_resources.evolution.names import stored_names
+from warp_resources.evolution.overflow import listed, made_overflow_column, overflow_column
 from warp_resources.evolution.policy import Decision
 from warp_resources.model.capabilities import Capabilities
-from warp_resources.model.tables import ChangeKind, Column, SchemaChange, TableSchema
+from warp_resources.model.tables import ChangeKind, Column, ColumnType, SchemaChange, TableSchema
 
-# Our own columns, and room for a column that is being swapped for another.
-SPARE_COLUMNS = 60
+_MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,23 +24,28 @@ class Plan:
 
 
 def plan(
-    basis: TableSchema, decisions: Sequence[Decision], capabilities: Capabilities, reserved: Collection[str] = ()
+    basis: TableSchema,
+    decisions: Sequence[Decision],
+    capabilities: Capabilities,
+    reserved: Collection[str] = (),
+    overflow: Sequence[Decision] = (),
 ) -> Plan:
     """The schema that follows from the decisions, one version on if anything changes.
 
     Args:
         basis: the known schema; of version 0 where the table is not yet made.
         reserved: stored names that no column may take.
-
-    Raises:
-        OperatorError: the table would have more columns than the destination can hold.
+        overflow: decisions about fields that get no column.
     """
     made = _new_columns(basis, decisions, capabilities, reserved)
+    if overflow and (made or basis.columns) and overflow_column(basis) is None:
+        names = {*(column.name for column in made), *(decision.name for decision in overflow)}
+        made = (*made, made_overflow_column(basis, names))
     altered = _altered_columns(decisions)
     columns = tuple(altered.get(column.name, column) for column in basis.columns) + made
-    _refuse_excess(basis, len(columns), capabilities)
-    changes = _changes(basis, decisions, made, altered)
-    schema = replace(basis.with_columns(columns), version=basis.version + bool(changes))
+    overflowed = listed(basis, overflow) if columns else basis.overflowed
+    changes = (*_changes(basis, decisions, made, altered), *_overflow_changes(basis, overflowed))
+    schema = replace(basis.with_columns(columns), version=basis.version + bool(changes), overflowed=overflowed)
     return Plan(schema, changes)
 
 
@@ -74,6 +78,7 @@ def _changes(
     if basis.version == 0:
         return (SchemaChange(ChangeKind.CREATE_TABLE, reason="new table"),) if made else ()
     reasons = {decision.name: decision.reason for decision in decisions}
+    reasons |= {its.name: "no room for more columns" for its in made if its.name not in reasons}
     added = [SchemaChange(ChangeKind.ADD_COLUMN, after=column, reason=reasons[column.name]) for column in made]
     before = {column.name: column for column in basis.columns}
     changed = [
@@ -83,21 +88,20 @@ def _changes(
     return (*added, *changed)
 
 
+def _overflow_changes(basis: TableSchema, overflowed: Sequence[str]) -> tuple[SchemaChange, ...]:
+    new = overflowed[len(basis.overflowed) :]
+    if not new:
+        return ()
+    named = ", ".join(new[:_MOST_NAMED]) + (f" and {len(new) - _MOST_NAMED} more" if len(new) > _MOST_NAMED else "")
+    return (SchemaChange(ChangeKind.OVERFLOW, reason=f"no room for more columns: {named}"),)
+
+
 def _kind(before: Column, after: Column) -> ChangeKind:
     if after.family == MIXED != before.family:
         return ChangeKind.KEY_TO_JSON
-    stored = (before.type.kind, before.type.precision, before.type.scale)
-    is_stored_alike = stored == (after.type.kind, after.type.precision, after.type.scale)
-    return ChangeKind.BOUNDS if is_stored_alike else ChangeKind.ALTER_TYPE
+    return ChangeKind.BOUNDS if is_stored_alike(before.type, after.type) else ChangeKind.ALTER_TYPE
 
 
-def _refuse_excess(basis: TableSchema, count: int, capabilities: Capabilities) -> None:
-    limit = capabilities.max_columns - SPARE_COLUMNS
-    if count > limit:
-        raise OperatorError(
-            f"The table would need {count} columns, and the destination holds {limit}",
-            remedy="Drop fields with `columns: {<field>: {action: drop}}`, or nest them in one object at the source",
-            table=basis.table,
-            columns=count,
-            limit=limit,
-        )
+def is_stored_alike(before: ColumnType, after: ColumnType) -> bool:
+    """Whether a change from one type to the other leaves the stored column as it is."""
+    return (before.kind, before.precision, before.scale) == (after.kind, after.precision, after.scale)

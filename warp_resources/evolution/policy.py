@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from warp_resources.arrow.coerce import coerce
 from warp_resources.arrow.lattice import TEXT, TIMESTAMPS, Fit, fit, join
@@ -24,7 +25,8 @@ class Decision:
 
     ``type`` is None where the field has no column yet and brings no value to make one for.
     ``family`` is of key columns. ``converted`` names the types whose values were read as another
-    type (E3), and ``reason`` says why the type changes.
+    type (E3), and ``reason`` says why the type changes. ``is_declared``: the configuration says the type, which
+    values are rounded to where they have to be.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Decision:
     family: str = ""
     reason: str = ""
     converted: tuple[ColumnType, ...] = ()
+    is_declared: bool = False
 
 
 def decide(column: ColumnDiff, capabilities: Capabilities) -> Decision:
@@ -80,19 +83,20 @@ def _taking(target: ColumnType, variants: Sequence[Variant], capabilities: Capab
     """The target with its bounds, once each value of the variants has proved to fit; None if one does not."""
     for variant in variants:
         coerced = coerce(variant.values, variant.type, target)
-        if coerced.rejected.true_count or not _is_storable(coerced.values, target, capabilities):
+        if coerced.rejected.true_count or is_storable(coerced.values, target, capabilities).false_count:
             return None
         if target.exact and not integers_are_exact(coerced.values):
             target = replace(target, exact=False)
     return target
 
 
-def _is_storable(values: pa.Array, target: ColumnType, capabilities: Capabilities) -> bool:
+def is_storable(values: pa.Array, target: ColumnType, capabilities: Capabilities) -> pa.Array:
+    """A mask of the values of a type that the destination can hold; nulls are."""
     if target.kind in TIMESTAMPS:
-        return not outside_range(values, capabilities.timestamp_range).true_count
+        return pc.invert(outside_range(values, capabilities.timestamp_range))
     if target.kind is Kind.NUMERIC:
-        return not too_many_digits(values, capabilities.numeric_digits).true_count
-    return True
+        return pc.invert(too_many_digits(values, capabilities.numeric_digits))
+    return pa.repeat(pa.scalar(True), len(values))
 
 
 def _reason(established: ColumnType, variants: Sequence[Variant]) -> str:

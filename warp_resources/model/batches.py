@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import TypeAlias
 
 import pyarrow as pa
 
 from warp_resources.model.positions import Commit, Position
+from warp_resources.model.replays import NO_LETTERS, LetterOutcome
 from warp_resources.model.rules import NO_RULES, TableRules
 from warp_resources.model.tables import ColumnType, SchemaChange, TableId, TableSchema
 
@@ -44,6 +46,21 @@ class Original:
     record: str
     encoding: str
     primary_key: str
+
+    def withheld(self) -> Original:
+        """The key alone, where what may not be kept cannot be told from the rest of the record."""
+        return Original(self.primary_key, WITHHELD, self.primary_key)
+
+
+WITHHELD = "withheld"
+"""The encoding of a record of which only the key was kept; it cannot be replayed."""
+
+UNREADABLE_RECORD = "unreadable_record"
+"""The reason of the flaw that a record is which cannot be read back."""
+
+Replacements: TypeAlias = Mapping[str, Callable[[RawColumn], str] | None]
+"""What becomes of fields: None where one goes altogether, else what gives the text in place of a value, which it
+takes as a column of one row. Null stays null."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +234,12 @@ class TableReceipt:
 
 @dataclass(frozen=True, slots=True)
 class WriteReceipt:
-    """The proof of a commit. ``stream_sequence`` is the stream row's new sequence, for its fence."""
+    """The proof of a commit.
+
+    ``stream_sequence`` is the stream row's new sequence, for its fence. ``letters``: what a replay made of the dead
+    letters that it was for.
+    """
 
     tables: dict[TableId, TableReceipt] = field(default_factory=dict)
     stream_sequence: int | None = None
+    letters: LetterOutcome = NO_LETTERS

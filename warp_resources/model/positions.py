@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
+from warp_resources.model.replays import ReplayedKey
 from warp_resources.model.tables import TableId
 
 Position: TypeAlias = dict[str, object]
@@ -18,16 +20,33 @@ def slice_name(ordinal: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Aside:
+    """A table that its schema's stream goes on without; ``position`` is where the table is, ``reason`` why."""
+
+    table: TableId
+    position: Position
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class StreamCommit:
     """Moves a schema's stream row to ``position``.
 
     Holds only where the row still has this ``epoch`` and ``sequence``; else ``FencedOut``.
+    ``aside``: tables that are from now on, or still, set aside, each at a position of its own.
+    ``rejoined``: tables that were set aside and take part again.
     """
 
     schema: str
     epoch: int
     sequence: int
     position: Position
+    aside: tuple[Aside, ...] = ()
+    rejoined: tuple[TableId, ...] = ()
+
+    def place(self, table: TableId) -> Position:
+        """Where a table is with this commit."""
+        return next((its.position for its in self.aside if its.table == table), self.position)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +55,8 @@ class ChunkCommit:
 
     ``basis`` is the table's sequence noted before the chunk was read: rows and tombstones with a
     later one are newer than the chunk. ``high`` is the largest marker value seen in the slice.
-    Holds only where the slice's marker row still has ``epoch``.
+    Holds only where the slice's marker row still has ``epoch``. A repair is a chunk too: it may bring deletes, which
+    spare rows that are newer than ``basis``; ``cause`` is what ``deletion_log`` says of them.
     """
 
     table: TableId
@@ -47,6 +67,7 @@ class ChunkCommit:
     resume: str | None
     is_done: bool
     high: Position | None = None
+    cause: str = "verify"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +76,30 @@ class BatchCommit:
 
     Rows that already have these very values are left as they are (their sequence too).
     Holds only where the table's row still has ``epoch``. ``counted_as`` is the mode of its run in ``sync_runs``:
-    ``batch`` for what is new, ``window`` for a part of the table.
+    ``batch`` for what is new, ``window`` for a part of the table, ``verify`` for a repair. ``cause``: why its deletes
+    go, as ``deletion_log`` has it.
     """
 
     table: TableId
     epoch: int
     position: Position | None
     counted_as: str = "batch"
+    cause: str = "source"
 
 
-Commit: TypeAlias = StreamCommit | ChunkCommit | BatchCommit
+@dataclass(frozen=True, slots=True)
+class ReplayCommit:
+    """Writes the records of dead letters again, by key text, where these are still pending, and settles the letters.
+
+    ``failed``: letters that cannot even be tried, each with the reason why. No marker moves.
+    """
+
+    table: TableId
+    keys: Mapping[str, ReplayedKey]
+    failed: Mapping[int, str]
+
+
+Commit: TypeAlias = StreamCommit | ChunkCommit | BatchCommit | ReplayCommit
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +118,8 @@ class TableState:
 
     ``covered_from``: the stream has been complete for this table since that position (stream mode).
     ``is_loaded``: a first load has been completed since then. ``position``: the batch marker.
+    ``aside_position``: where the table stopped taking part in its stream, None where it takes part; a new table
+    that its contract does not admit has one, and is not covered.
     """
 
     table: TableId
@@ -94,6 +131,9 @@ class TableState:
     covered_from: Position | None = None
     position: Position | None = None
     updated_at: datetime | None = None
+    aside_position: Position | None = None
+    aside_reason: str | None = None
+    aside_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

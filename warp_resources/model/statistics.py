@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from warp_resources.model.batches import Discard
 from warp_resources.model.tables import TableId
 
 
@@ -16,7 +17,8 @@ class TableStatistics:
     ``status`` and ``error`` are of the latest run, ``finished_at`` is of the latest success
     that brought the table up to date: of no window. ``dead_letters`` counts the pending ones, ``rows_set_aside``
     those of them that are whole rows.
-    ``errors`` counts what ever was in ``error_log`` by type, ``schema_changes`` the registry by kind of change.
+    ``errors`` counts what ever was in ``error_log`` by type, ``schema_changes`` the registry by kind of change,
+    ``discards`` the values that were left out or changed because the configuration says so.
     """
 
     table: TableId
@@ -32,3 +34,4 @@ class TableStatistics:
     conversion_warnings: int = 0
     errors: Mapping[str, int] = field(default_factory=dict)
     schema_changes: Mapping[str, int] = field(default_factory=dict)
+    discards: tuple[Discard, ...] = ()

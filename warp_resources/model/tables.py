@@ -63,16 +63,39 @@ class ColumnType:
 
 
 @dataclass(frozen=True, slots=True)
+class Former:
+    """A stored column, of the type that another column is being rewritten from."""
+
+    stored: str
+    type: ColumnType
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """A type change that goes on while the table is in use: a new stored column takes over row by row.
+
+    ``stored``: the column of the new type. ``formers``: those that hold the rows not reached yet, the latest
+    first; the last is the one whose name the new column gets in the end. Writers fill all of them, null where
+    a value does not fit. A row's value is the first that is not null.
+    """
+
+    stored: str
+    formers: tuple[Former, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """One column: the source's field name, the name it is stored under, its type.
 
     ``family``: of a key column, which keys it holds so far (see ``arrow.keys``); else empty.
+    ``rewrite``: where its values are while a change to ``type`` goes on; None where they are all in ``stored``.
     """
 
     name: str
     stored: str
     type: ColumnType
     family: str = ""
+    rewrite: Rewrite | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +103,10 @@ class TableSchema:
     """What the destination's table looks like, by version; version 0 is a table not yet made.
 
     ``stored_schema`` and ``stored_table`` are the destination's names; ``key`` lists the source
-    names of the key columns, each of which is in ``columns``.
+    names of the key columns, each of which is in ``columns``. ``flag``: the stored name of the column that
+    marks deleted rows, empty where the table has none; its live rows are those whose flag is false.
+    ``is_soft``: a delete sets the flag, else it removes the row. ``overflowed``: fields without a column, whose
+    values are in the overflow column (``evolution.overflow``).
     """
 
     table: TableId
@@ -89,10 +115,18 @@ class TableSchema:
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     version: int = 0
+    flag: str = ""
+    is_soft: bool = False
+    overflowed: tuple[str, ...] = ()
 
     def column(self, name: str) -> Column | None:
         """The column of a source field, if the table has one."""
         return next((column for column in self.columns if column.name == name), None)
+
+    @property
+    def rewritten(self) -> tuple[Column, ...]:
+        """The columns whose type is being changed while the table is in use."""
+        return tuple(column for column in self.columns if column.rewrite is not None)
 
     @property
     def key_columns(self) -> tuple[Column, ...]:
@@ -108,7 +142,12 @@ class ChangeKind(StrEnum):
     CREATE_TABLE = "create_table"
     ADD_COLUMN = "add_column"
     ALTER_TYPE = "alter_type"
+    RENAME_COLUMN = "rename_column"
     KEY_TO_JSON = "key_to_json"
+    BEGIN_REWRITE = "begin_rewrite"  # a type change that goes on while the table is in use
+    END_REWRITE = "end_rewrite"
+    DELETION = "deletion"  # how deletes are kept: the schema's ``flag`` or ``is_soft`` changed
+    OVERFLOW = "overflow"  # recorded only: fields whose values go to the overflow column from now on
     BOUNDS = "bounds"  # recorded only: the stored type stays, what is proved of it changed
 
 

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from warp_resources.connectors.interfaces import MarkedRange
 from warp_resources.model.batches import TableBatch
-from warp_resources.model.positions import BatchCommit, Position, TableState
+from warp_resources.model.positions import BatchCommit, Position, TableState, slice_name
 from warp_resources.pipeline.correlation import correlated
 from warp_resources.pipeline.engine import BATCH, Engine
+from warp_resources.pipeline.hash_tick import HASH, compare_and_write
 from warp_resources.pipeline.marker import capped, highest, later, time_of
 from warp_resources.pipeline.replicate import ABANDONED_AFTER
 from warp_resources.pipeline.report import SyncReport
-from warp_resources.pipeline.snapshot import OnChunk, first_load, ignore_chunk, open_generation, read_generation
+from warp_resources.pipeline.rewriting import Rewriter
+from warp_resources.pipeline.shares import slices_of
+from warp_resources.pipeline.snapshot import (
+    OnChunk,
+    first_load,
+    ignore_chunk,
+    open_generation,
+    partition_count,
+    planned_slices,
+    read_generation,
+)
+from warp_resources.pipeline.waiting import WaitingRows
 
 log = structlog.get_logger(__name__)
 
@@ -48,8 +60,10 @@ def sync_table(
         must_load = full_resync or not state.is_loaded
         named = generation or f"resync-{engine.run_id}"
         report = _load(engine, state, named if full_resync else None, on_chunk) if must_load else _tick(engine, state)
+        Rewriter(engine, {name}).finish()
         # After the reading, so that whoever comes back to one that rested for long goes on with it.
         engine.destination.abandon_idle_generations(table.schema, ABANDONED_AFTER)
+        WaitingRows(engine).try_all()
         status = "stopped" if engine.stop.is_set() else "success"
         engine.destination.record_run(engine.run_id, table, BATCH, status, end=report.position)
         return report
@@ -80,6 +94,26 @@ def sync_window(
     return report
 
 
+def sync_slices(engine: Engine, name: str, slices: Collection[str]) -> SyncReport:
+    """Compare some slices of the keys of a table with strategy ``hash`` and write what differs; deletes nothing.
+
+    All of its slices are the whole table, which is a tick of it.
+    """
+    table = engine.table(name)
+    count = partition_count(engine, table)
+    if set(map(slice_name, range(count))) <= set(slices):
+        return sync_table(engine, name)
+    with correlated(engine.unit.config, table=str(table)), engine.leases.holding(f"batch:{table}"):
+        state = engine.destination.seize_table(table, BATCH)
+        planned = planned_slices(engine, table)
+        wanted = slices_of(slices, count, planned)
+        plan = engine.destination.table_plan(table)
+        ranges = [key_range for part, key_range in zip(planned, plan, strict=True) if part in wanted]
+        report = compare_and_write(engine, state, ranges, WINDOW) if ranges else SyncReport(table)
+    report.position = state.position
+    return report
+
+
 def _load(engine: Engine, state: TableState, generation: str | None, on_chunk: OnChunk) -> SyncReport:
     """Read a whole table: in a generation of that name, or its first load where none is named."""
     table = state.table
@@ -95,6 +129,8 @@ def _load(engine: Engine, state: TableState, generation: str | None, on_chunk: O
 
 def _tick(engine: Engine, state: TableState) -> SyncReport:
     table, settings = state.table, engine.unit.settings(state.table.name)
+    if settings.strategy == HASH:
+        return compare_and_write(engine, state)
     report = SyncReport(table, position=state.position)
     # No marker may pass the clock at the start: a row that changes during the read is found next time.
     started = engine.source.now()

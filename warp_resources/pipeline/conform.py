@@ -11,34 +11,41 @@ import pyarrow.compute as pc
 
 from warp_resources.arrow.rows import no_rows, row_numbers
 from warp_resources.arrow.widths import may_exceed, row_widths
-from warp_resources.errors import OperatorError
+from warp_resources.errors import TableFailure
+from warp_resources.evolution.contract import obey
+from warp_resources.evolution.declared import decide_declared
+from warp_resources.evolution.deletion import reserved_names, with_deletion
 from warp_resources.evolution.diff import diff
 from warp_resources.evolution.fill import Filled, fill
 from warp_resources.evolution.keying import Keys, SettledKeys, only, settle_keys, unstorable_keys
 from warp_resources.evolution.losses import ROW_TOO_WIDE, Loss, account_flaws, account_losses, found
-from warp_resources.evolution.names import stored_name
+from warp_resources.evolution.names import OVERFLOW_COLUMN, stored_name
+from warp_resources.evolution.overflow import overflow_column, overflow_entries, overflow_values, part, safe_room
 from warp_resources.evolution.plan import Plan, plan
 from warp_resources.evolution.policy import Decision, decide
-from warp_resources.model.batches import ConformedTable, ErrorEntry, Original, RawColumn, TableBatch
+from warp_resources.evolution.renaming import with_names
+from warp_resources.evolution.warnings import conversion_warnings
+from warp_resources.model.batches import ConformedTable, Discard, Original, RawColumn, TableBatch
 from warp_resources.model.capabilities import Capabilities
 from warp_resources.model.rules import NO_RULES, TableRules
-from warp_resources.model.tables import ChangeKind, Kind, SchemaChange, TableId, TableSchema
-
-_TO_TEXT = (ChangeKind.ALTER_TYPE, ChangeKind.KEY_TO_JSON)
+from warp_resources.model.tables import TableSchema
 
 
 @dataclass(frozen=True, slots=True)
 class _Fitted:
     """The rows of a batch that can be written, in the types of the schema that holds them.
 
-    ``original`` gives the source record of one of these rows.
+    ``original`` gives the source record of one of these rows. ``refused``: of them, those that the contract
+    sets aside.
     """
 
     keys: Keys
     original: Callable[[int], Original]
-    decisions: list[Decision]
+    decisions: tuple[Decision, ...]
     plan: Plan
     columns: dict[str, Filled]
+    discards: tuple[Discard, ...]
+    refused: tuple[Loss, ...]
 
 
 def conform(
@@ -52,8 +59,8 @@ def conform(
 ) -> ConformedTable:
     """The batch in the destination's own types, with the schema changes that make room for it.
 
-    Every value arrives exact, or has a dead letter and an error entry. Rows whose key cannot be
-    stored are set aside whole. A batch without any key makes no table.
+    Every value arrives exact, or has a dead letter and an error entry, or is counted as discarded by the
+    table's contract. Rows whose key cannot be stored are set aside whole. A batch without any key makes no table.
 
     Args:
         known: the table's schema so far; None or version 0 where the table is not yet made.
@@ -61,17 +68,14 @@ def conform(
         warns: values that were converted without loss have an error entry too.
 
     Raises:
-        OperatorError: the table has another primary key, or would have too many columns.
+        TableFailure: the table has another primary key.
+        TableFailure: the batch brings what the table's contract freezes.
     """
     basis = known or _unmade(batch, stored_schema, capabilities)
     _refuse_other_key(batch, basis)
     settled = settle_keys(batch, basis)
     barred = unstorable_keys(settled.rows, settled.decisions, capabilities)
-    fitted = _fit(batch, settled, barred, basis, capabilities, rules)
-    # Without the rows that are too wide, other types may do, in which others are.
-    while wide := _too_wide(fitted, barred, capabilities):
-        barred = (*barred, *wide)
-        fitted = _fit(batch, settled, barred, basis, capabilities, rules)
+    fitted, barred = _fit_writable(batch, settled, barred, basis, capabilities, rules)
     planned, row_keys = fitted.plan, cache(fitted.keys.texts)
     deletes = _without(_deletable(settled, capabilities), fitted.keys.length, row_keys)
     losses = [*fitted.keys.losses, *(loss for part in fitted.columns.values() for loss in part.losses)]
@@ -80,7 +84,8 @@ def conform(
         *account_losses(batch.table, barred, batch.original, cache(settled.rows.texts)),
         *account_losses(batch.table, losses, fitted.original, row_keys),
     ]
-    warnings = _warnings(batch.table, fitted.decisions, planned.changes) if warns else ()
+    warnings = conversion_warnings(batch.table, fitted.decisions, planned.changes) if warns else ()
+    overflowing = overflow_entries(batch.table, basis, planned.schema)
     return ConformedTable(
         schema=planned.schema,
         based_on=basis.version,
@@ -90,10 +95,10 @@ def conform(
         row_keys=row_keys,
         delete_keys=cache(deletes.texts),
         dead_letters=tuple(account.letter for account in accounts),
-        errors=(*(account.entry for account in accounts), *warnings),
+        errors=(*(account.entry for account in accounts), *overflowing, *warnings),
         byte_count=batch.byte_count,
         original=fitted.original,
-        discards=batch.discards,
+        discards=(*batch.discards, *fitted.discards),
         rules=rules,
     )
 
@@ -105,17 +110,39 @@ def _unmade(batch: TableBatch, stored_schema: str, capabilities: Capabilities) -
 
 def _refuse_other_key(batch: TableBatch, basis: TableSchema) -> None:
     if not batch.key:
-        raise OperatorError(
+        raise TableFailure(
             "The table has no primary key", remedy="Give it one at the source, or blacklist it", table=batch.table
         )
     if batch.key != basis.key:
-        raise OperatorError(
+        raise TableFailure(
             "The table's rows come with another primary key than it was made with",
             remedy="Give it its former key again at the source, or replicate it in a schema of another name",
             table=batch.table,
             known=", ".join(basis.key),
             incoming=", ".join(batch.key),
         )
+
+
+def _fit_writable(
+    batch: TableBatch,
+    settled: SettledKeys,
+    barred: tuple[Loss, ...],
+    basis: TableSchema,
+    capabilities: Capabilities,
+    rules: TableRules,
+) -> tuple[_Fitted, tuple[Loss, ...]]:
+    """The rows that can be written and those that cannot; new fields without room for a column go to overflow."""
+    room: int | None = None
+    fitted = _fit(batch, settled, barred, basis, capabilities, rules, room)
+    # Without the rows that are set aside, other types and columns may do, in which others fit.
+    while unwritable := fitted.refused or _too_wide(fitted, capabilities):
+        narrower = safe_room(fitted.decisions, basis, capabilities)
+        if not fitted.refused and room is None and narrower < _new_columns(fitted, basis):
+            room = narrower
+        else:
+            room, barred = None, (*barred, *(Loss(its.reason, _of_batch(its.rows, barred)) for its in unwritable))
+        fitted = _fit(batch, settled, barred, basis, capabilities, rules, room)
+    return fitted, barred
 
 
 def _fit(
@@ -125,15 +152,37 @@ def _fit(
     basis: TableSchema,
     capabilities: Capabilities,
     rules: TableRules,
+    room: int | None,
 ) -> _Fitted:
     keys, columns, origin = _writable(batch, settled.rows, barred)
-    decisions = _decisions(settled.decisions, basis, columns, capabilities)
-    planned = plan(basis, decisions, capabilities, (rules.flag,) if rules.flag else ())
-    return _Fitted(keys, origin, decisions, planned, _fill(decisions, planned.schema, keys, capabilities))
+    decisions = _decisions(settled.decisions, basis, columns, capabilities, rules)
+    ruled = obey(decisions, basis, rules, capabilities)
+    parted = part(ruled.decisions, basis, capabilities, room)
+    reserved = reserved_names(basis, rules.flag)
+    planned = plan(basis, parted.columns, capabilities, (*reserved, *rules.names.values()), parted.overflow)
+    planned = with_names(planned, basis, rules.names, reserved, capabilities)
+    planned = with_deletion(planned, basis, rules.flag, capabilities)
+    filled = _fill(parted.columns, planned.schema, keys, capabilities)
+    own = overflow_column(planned.schema)
+    if own is not None and parted.overflow:
+        filled[own.name] = overflow_values(parted.overflow, own, keys.length, capabilities)
+    return _Fitted(keys, origin, ruled.decisions, planned, filled, ruled.discards, ruled.refused)
 
 
-def _too_wide(fitted: _Fitted, barred: Sequence[Loss], capabilities: Capabilities) -> tuple[Loss, ...]:
-    """The rows, of all in the batch, that the destination has no room for."""
+def _new_columns(fitted: _Fitted, basis: TableSchema) -> int:
+    """How many columns the batch would add, the key's and the overflow column aside."""
+    known = {column.stored for column in basis.columns} | {OVERFLOW_COLUMN}
+    columns = fitted.plan.schema.columns
+    return sum(its.stored not in known and its.name not in basis.key for its in columns)
+
+
+def _of_batch(rows: pa.Array, barred: Sequence[Loss]) -> pa.Array:
+    """A mask of the rows that are not barred as one of all rows of the batch."""
+    return pc.replace_with_mask(no_rows(len(barred[0].rows)), _others(barred), rows) if barred else rows
+
+
+def _too_wide(fitted: _Fitted, capabilities: Capabilities) -> tuple[Loss, ...]:
+    """The rows that the destination has no room for."""
     limit, schema = capabilities.max_row_bytes, fitted.plan.schema
     if limit is None:
         return ()
@@ -142,8 +191,7 @@ def _too_wide(fitted: _Fitted, barred: Sequence[Loss], capabilities: Capabilitie
     if not may_exceed((its for its, _ in values), count, limit):
         return ()
     wide = pc.greater(row_widths(values, count, fitted.keys.length), limit)
-    rows = pc.replace_with_mask(no_rows(len(barred[0].rows)), _others(barred), wide) if barred else wide
-    return found([Loss(ROW_TOO_WIDE, rows)])
+    return found([Loss(ROW_TOO_WIDE, wide)])
 
 
 def _writable(
@@ -180,11 +228,23 @@ def _others(losses: Iterable[Loss]) -> pa.Array:
 
 
 def _decisions(
-    keys: dict[str, Decision], basis: TableSchema, columns: Sequence[RawColumn], capabilities: Capabilities
+    keys: dict[str, Decision],
+    basis: TableSchema,
+    columns: Sequence[RawColumn],
+    capabilities: Capabilities,
+    rules: TableRules,
 ) -> list[Decision]:
     """One decision per column, the key's first, the others in the batch's order."""
     others = [raw for raw in columns if raw.name not in keys]
-    return [*keys.values(), *(decide(column, capabilities) for column in diff(basis, others, capabilities))]
+    return [
+        *keys.values(),
+        *(
+            decide_declared(column, rules.types[column.name], basis.table)
+            if column.name in rules.types
+            else decide(column, capabilities)
+            for column in diff(basis, others, capabilities)
+        ),
+    ]
 
 
 def _fill(
@@ -201,22 +261,3 @@ def _fill(
 def _record_batch(values: dict[str, pa.Array], schema: TableSchema) -> pa.RecordBatch:
     stored = {column.name: column.stored for column in schema.columns}
     return pa.RecordBatch.from_arrays(list(values.values()), names=[stored[name] for name in values])
-
-
-def _warnings(table: TableId, decisions: Sequence[Decision], changes: Sequence[SchemaChange]) -> list[ErrorEntry]:
-    """An entry for each column that became text, and for each that took values of another type (E3)."""
-    became_text = {
-        change.after.name: change
-        for change in changes
-        if change.after is not None and change.after.type.kind is Kind.TEXT and change.kind in _TO_TEXT
-    }
-    warnings = []
-    for decision in decisions:
-        if decision.name in became_text:
-            message = f"Unlike types in one column: {became_text[decision.name].reason}"
-            warnings.append(ErrorEntry(table, "type_conversion", message, "kept as text", column=decision.name))
-        elif decision.converted:
-            kinds = ", ".join(sorted(map(str, decision.converted)))
-            message = f"Values of {kinds} fit the column's type"
-            warnings.append(ErrorEntry(table, "type_conversion", message, "converted", column=decision.name))
-    return warnings

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 from warp_resources.connectors.interfaces import Destination, ReadLimits, Source, SourceTable
+from warp_resources.errors import TableFailure
+from warp_resources.model.batches import ConformedTable, Discard, TableBatch
 from warp_resources.model.positions import KeyRange, TableState
 from warp_resources.model.tables import SchemaChange, TableId, TableSchema
 from warp_resources.pipeline.conform import conform
 from warp_resources.pipeline.engine import STREAM, Unit
+from warp_resources.pipeline.preparation import prepared
 from warp_resources.pipeline.rules import rules_of
 
 SAMPLE_ROWS = 1_000
@@ -20,7 +24,7 @@ class TablePlan:
     """What would happen to one table; ``changes`` are those that the sample shows.
 
     ``first_load``: all of its rows would be copied. ``stored`` is the table as it would be afterwards,
-    None where the sample has no row.
+    None where the sample has no row. ``stops``: why the table's contract would stop it, empty where it would not.
     """
 
     table: TableId
@@ -32,6 +36,8 @@ class TablePlan:
     changes: tuple[SchemaChange, ...] = ()
     sampled: int = 0
     set_aside: int = 0
+    discards: tuple[Discard, ...] = ()
+    stops: str = ""
 
 
 def plan_unit(unit: Unit, source: Source, destination: Destination) -> Iterator[TablePlan]:
@@ -65,17 +71,28 @@ def _plan(
     )
     if not batch.row_count:
         return plan
-    conformed = conform(
-        batch,
-        known,
-        stored_schema=settings.destination_schema,
-        capabilities=destination.capabilities,
-        rules=rules_of(settings),
-    )
+    plan = replace(plan, sampled=batch.row_count)
+    try:
+        conformed = _conformed(unit, source, destination, batch, known)
+    except TableFailure as failure:
+        return replace(plan, stops=str(failure))
     return replace(
         plan,
         stored=conformed.schema,
         changes=conformed.changes,
-        sampled=batch.row_count,
         set_aside=len(conformed.dead_letters),
+        discards=conformed.discards,
+    )
+
+
+def _conformed(
+    unit: Unit, source: Source, destination: Destination, batch: TableBatch, known: TableSchema | None
+) -> ConformedTable:
+    settings = unit.settings(batch.table.name)
+    return conform(
+        prepared(batch, settings, partial(source.redact, unit.scope)),
+        known,
+        stored_schema=settings.destination_schema,
+        capabilities=destination.capabilities,
+        rules=rules_of(settings),
     )

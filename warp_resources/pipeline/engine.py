@@ -17,6 +17,7 @@ from warp_resources.model.tables import TableId
 from warp_resources.pipeline.correlation import correlated
 from warp_resources.pipeline.lease import LeaseKeeper
 from warp_resources.pipeline.options import open_destination, open_source, open_state
+from warp_resources.pipeline.preparation import check_preparation
 from warp_resources.pipeline.retention import removing_old_metadata
 from warp_resources.pipeline.retry import BackoffPolicy
 from warp_resources.pipeline.writer import Writer
@@ -25,6 +26,7 @@ STREAM, BATCH = "stream", "batch"
 ANY_TABLE = "\0"
 """Stands for a table that the configuration does not name: what it gives holds for those that come later."""
 EVERYTHING = "*"
+EXTENDED = "extended"
 BASE_MEMORY_BYTES = 170 * 2**20
 """What an engine process weighs before it holds a row: the interpreter and its libraries."""
 EXPANSION = 24
@@ -60,13 +62,24 @@ class Unit:
         listed = _listed(settings)
         here = [name for name in settings.tables if self.settings(name).mode == self.mode]
         elsewhere = tuple(glob.escape(name) for name in settings.tables if name not in here)
-        whole = SourceScope(self.schema, settings.database, settings.include, settings.exclude + elsewhere)
+        whole = replace(self._json_scope(settings), exclude=settings.exclude + elsewhere)
         chosen = self.tables if self.mode != STREAM else ()
         if settings.mode == self.mode and not chosen:
             return whole
         # The lists hold for every mode: what a table's own entry says is how, not whether, it is replicated.
         names = tuple(glob.escape(name) for name in chosen or here if listed.covers(name))
         return replace(whole, include=names) if names else replace(whole, exclude=(EVERYTHING,))
+
+    def _json_scope(self, settings: SchemaSettings) -> SourceScope:
+        """All that is listed, with the form of nested values that each table wants."""
+        extended = {name: self.settings(name).json_format == EXTENDED for name in (*settings.tables, ANY_TABLE)}
+        is_usual = extended.pop(ANY_TABLE)
+        others = tuple(glob.escape(name) for name, is_extended in extended.items() if is_extended != is_usual)
+        return replace(
+            _listed(settings),
+            extended_json=(EVERYTHING,) if is_usual else others,
+            plain_json=others if is_usual else (),
+        )
 
     @property
     def max_bytes(self) -> int:
@@ -138,10 +151,13 @@ def check_source(unit: Unit, source: Source, *, known: bool = False) -> None:
     """Reach the source and prove that it can give what the unit wants of it; see ``Source.check``.
 
     Raises:
-        ConfigurationError: a table is to have another key than its rows and deletes come with.
+        ConfigurationError: a table is to have another key than its rows and deletes come with, or something is to
+            be done to its columns that cannot be.
     """
     source.check(unit.scope, log=unit.mode == STREAM, known=known)
     for name in schema_settings(unit.config, unit.schema).tables:
+        if unit.scope.covers(name):
+            check_preparation(unit.settings(name), partial(source.key, unit.scope, name))
         wanted = unit.settings(name).primary_key
         own = source.key(unit.scope, name) if wanted is not None and unit.scope.covers(name) else None
         if wanted is not None and own is not None and own != wanted:
@@ -172,7 +188,8 @@ def open_engine(
         destination.prepare()
         leases = opened.enter_context(closing(LeaseKeeper(partial(open_state, config, destination), str(unit))))
         warns = config.error_handling.log_conversion_warnings
-        writer = Writer(destination, unit.schema, stored_schema, unit.settings, run_id, warns=warns)
+        redact = partial(source.redact, unit.scope)
+        writer = Writer(destination, unit.schema, stored_schema, unit.settings, run_id, warns=warns, redact=redact)
         if not is_helper:
             opened.enter_context(removing_old_metadata(config))
         yield Engine(unit, source, destination, leases, writer, stop, run_id)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import structlog
@@ -14,25 +14,21 @@ import structlog
 from warp_resources.config import schema_settings
 from warp_resources.connectors.interfaces import ENGINE_CONNECTIONS
 from warp_resources.errors import HistoryLost
-from warp_resources.model.batches import Changes, ErrorEntry, TableEventKind
-from warp_resources.model.positions import GenerationState, Position, StreamCommit, StreamState
-from warp_resources.model.tables import TableId
+from warp_resources.model.batches import ErrorEntry
+from warp_resources.model.positions import Aside, Position, StreamCommit, StreamState, TableState
+from warp_resources.pipeline.aside import AsideTables, entry_of
+from warp_resources.pipeline.catch_up import catch_up
 from warp_resources.pipeline.correlation import correlated
 from warp_resources.pipeline.engine import STREAM, Engine, Unit
+from warp_resources.pipeline.new_tables import Verdict, verdict_on
 from warp_resources.pipeline.payload import Work
 from warp_resources.pipeline.reader import POLL, StreamReader
+from warp_resources.pipeline.rewriting import Rewriter
 from warp_resources.pipeline.slice_process import SliceHelper
-from warp_resources.pipeline.snapshot import (
-    ChunkReport,
-    OnChunk,
-    engine_generations,
-    first_load,
-    ignore_chunk,
-    load_name,
-    open_generation,
-    read_generation,
-)
+from warp_resources.pipeline.snapshot import OnChunk, engine_generations, ignore_chunk, load_name, open_generation
 from warp_resources.pipeline.spare import dismiss_spare
+from warp_resources.pipeline.stream_run import StreamRun
+from warp_resources.pipeline.waiting import WaitingRows
 
 IDLE_WAIT = timedelta(milliseconds=200)
 ABANDONED_AFTER = timedelta(hours=24)
@@ -54,87 +50,12 @@ class Request:
     on_chunk: OnChunk = ignore_chunk
 
 
-@dataclass(slots=True)
-class StreamRun:
-    """The stream of a schema in the hands of its one writer.
-
-    ``fence`` is the commit that would move nothing: the row's epoch, sequence and position.
-    """
-
-    engine: Engine
-    fence: StreamCommit
-    covered: set[str]
-    pending: list[GenerationState] = field(default_factory=list)
-    moved: Position | None = None
-    saved_at: float = field(default_factory=time.monotonic)
-
-    def write(self, changes: Changes) -> None:
-        """Commit one cut, admitting tables that it brings for the first time."""
-        batches = [batch for batch in changes.tables if self._is_served(batch.table.name)]
-        self.admit(batch.table for batch in batches)
-        if not batches and not changes.events:
-            self.moved = changes.position
-            return
-        # Before the position passes the event: after a crash between the two, it comes again.
-        for event in changes.events:
-            if event.kind is TableEventKind.REPLACED and self._is_served(event.table.name):
-                self._read_again(event.table)
-        commit = replace(self.fence, position=changes.position)
-        receipt = self.engine.writer.write(batches, commit, _event_errors(changes))
-        self._committed(commit, receipt.stream_sequence)
-
-    def save_position(self) -> None:
-        """Make a position durable that moved without changes, or a quiet table loses its place."""
-        if self.moved is None or self.moved == self.fence.position:
-            return
-        commit = replace(self.fence, position=self.moved)
-        self._committed(commit, self.engine.writer.write([], commit).stream_sequence)
-
-    def position(self) -> Position:
-        """Everything up to here has been written, durably or with nothing to write."""
-        return self.moved or self.fence.position
-
-    def admit(self, tables: Iterable[TableId]) -> None:
-        """Cover tables from the committed position on; each needs a first load then."""
-        new = sorted({table for table in tables if table.name not in self.covered})
-        if not new:
-            return
-        sequence = self.engine.destination.admit(self.fence, new, [])
-        self.fence = replace(self.fence, sequence=sequence)
-        self.covered.update(table.name for table in new)
-        for table in new:
-            self.load(table)
-
-    def load(self, table: TableId) -> None:
-        """Open the first load of a table, or note that it needs none."""
-        if self.engine.unit.settings(table.name).full_load_enabled:
-            self.pending.append(first_load(self.engine, table))
-        else:
-            self.engine.destination.mark_loaded(table)
-
-    def _read_again(self, table: TableId) -> None:
-        """The rows that came with a replaced table are in no event."""
-        if table.name in self.covered:
-            self.pending.append(open_generation(self.engine, table, f"resync-{uuid.uuid4()}"))
-        else:
-            self.admit([table])
-
-    def _is_served(self, name: str) -> bool:
-        return name in self.covered or self.engine.unit.is_chosen(name)
-
-    def _committed(self, commit: StreamCommit, sequence: int | None) -> None:
-        if sequence is None:
-            raise AssertionError("a stream commit gives the stream row's sequence")
-        self.fence = replace(commit, sequence=sequence)
-        self.moved = None
-        self.saved_at = time.monotonic()
-
-
 def replicate(engine: Engine, request: Request) -> None:
     """Stream a schema until the engine is stopped or, ``once``, until all there was is written.
 
     Raises:
         LeaseHeld: another process streams this schema.
+        TablesAside: ``once``, and a table could not take part to the end.
         TransientError: call again, in a new engine.
     """
     lease = f"stream:{engine.unit.schema}"
@@ -147,7 +68,19 @@ def replicate(engine: Engine, request: Request) -> None:
             except HistoryLost as lost:
                 _start_again(run, lost)
                 continue
+            if request.once and not engine.stop.is_set():
+                _refuse_aside(run)
             return
+
+
+def _refuse_aside(run: StreamRun) -> None:
+    """End the runs of all tables, each as it is, and fail if one of them is set aside."""
+    engine = run.engine
+    for its in run.aside.awaited:
+        engine.destination.record_run(engine.run_id, its.table, STREAM, "failed", error=its.reason)
+    if run.aside.awaited:
+        engine.destination.record_run(engine.run_id, engine.table(""), STREAM, "success")
+    run.aside.demand_none(engine.unit.schema)
 
 
 def _stream(run: StreamRun, lease: str, request: Request) -> None:
@@ -165,7 +98,10 @@ def _stream(run: StreamRun, lease: str, request: Request) -> None:
         with _helper(run):
             _drain(run, reader, lease, request)
         run.save_position()
+        if request.once:
+            WaitingRows(engine).try_all()
     finally:
+        run.aside.close()
         reader.close()
 
 
@@ -198,8 +134,19 @@ def _take_over(engine: Engine) -> StreamRun:
         log.info("stream started", schema=schema)
     else:
         state = destination.seize_stream(schema)
-    covered = {name for name, table in destination.table_states(schema).items() if table.covered_from is not None}
-    return StreamRun(engine, _fence(schema, state), covered)
+    states = destination.table_states(schema)
+    covered = {name for name, table in states.items() if table.covered_from is not None}
+    return StreamRun(engine, _fence(schema, state), covered, set(states), _aside(engine.unit, states, covered))
+
+
+def _aside(unit: Unit, states: Mapping[str, TableState], covered: Collection[str]) -> AsideTables:
+    """The tables that an earlier run set aside; each is tried at once."""
+    found = AsideTables(unit.backoff)
+    for name, state in states.items():
+        if state.aside_position is not None:
+            its = Aside(state.table, state.aside_position, state.aside_reason or "")
+            found.put(its, is_barred=name not in covered)
+    return found
 
 
 def _fence(schema: str, state: StreamState) -> StreamCommit:
@@ -216,11 +163,27 @@ def _cover(run: StreamRun) -> None:
         sequence = engine.destination.admit(run.fence, [], gone)
         run.fence = replace(run.fence, sequence=sequence)
         run.covered.difference_update(table.name for table in gone)
-    run.admit(engine.table(name) for name in sorted(found) if engine.unit.is_chosen(name))
+        for table in gone:
+            run.aside.remove(table.name)
+    barred = run.admit(
+        (engine.table(name) for name in sorted(found) if engine.unit.is_chosen(name)), is_start=not states
+    )
+    for its in barred:
+        run.note(its, [entry_of(its)])
+    forgotten = [its.table for name, its in run.aside.places.items() if _is_forgotten(run, name, found)]
+    if forgotten:
+        run.rejoin(forgotten)
     for name, state in sorted(states.items()):
         # A crash between admission and the opening of the generation leaves a table without either.
         if name in run.covered and not state.is_loaded and engine.unit.is_chosen(name):
             run.load(state.table)
+
+
+def _is_forgotten(run: StreamRun, name: str, found: set[str]) -> bool:
+    """Whether a table that was not admitted is not to be mentioned any more."""
+    is_chosen = run.engine.unit.is_chosen(name)
+    is_barred = _in_scope(run, name, found) and verdict_on(run.engine, name) is Verdict.BARRED
+    return name in run.aside.barred and is_chosen and not is_barred
 
 
 def _in_scope(run: StreamRun, name: str, found: set[str]) -> bool:
@@ -232,8 +195,10 @@ def _resync_all(run: StreamRun) -> None:
     engine = run.engine
     # A first load that has not begun reads everything already.
     fresh = {state.table.name for state in run.pending if state.generation == load_name(engine)}
-    for name in sorted(run.covered - fresh):
-        if engine.unit.is_chosen(name):
+    for name in sorted(run.covered):
+        if engine.unit.is_chosen(name) and name in run.aside:
+            run.readmit(engine.table(name), f"resync-{engine.run_id}")
+        elif engine.unit.is_chosen(name) and name not in fresh:
             open_generation(engine, engine.table(name), f"resync-{engine.run_id}")
 
 
@@ -270,47 +235,35 @@ def _rows_to_read(run: StreamRun) -> int:
 
 def _drain(run: StreamRun, reader: StreamReader, lease: str, request: Request) -> None:
     engine = run.engine
-    chunks = _snapshots(run)
+    rewriter, waiting = Rewriter(engine), WaitingRows(engine)
     target: Position | None = None
+    is_tried = False
     wait = ONCE_POLL if request.once else IDLE_WAIT
     while not engine.stop.is_set():
         engine.leases.demand(lease)
         # A chunk and a cut in turn: neither a long snapshot nor a busy stream starves the other.
-        chunk = next(chunks, None)
+        chunk = run.next_chunk()
         if chunk is not None:
             request.on_chunk(chunk)
-        changes = reader.get(timedelta(0) if chunk else wait)
+        has_caught_up, has_rewritten = catch_up(run), rewriter.step()
+        is_busy = has_caught_up or has_rewritten or chunk is not None
+        changes = reader.get(timedelta(0) if is_busy else wait)
         if changes is not None:
             # The sequence that the cut's commit is going to have.
             with correlated(engine.unit.config, batch=run.fence.sequence + 1):
                 run.write(changes)
-        elif chunk is None and time.monotonic() - run.saved_at > SAVE_IDLE_POSITION_EVERY_SECONDS:
+        waiting.try_due()
+        if changes is None and chunk is None and time.monotonic() - run.saved_at > SAVE_IDLE_POSITION_EVERY_SECONDS:
             run.save_position()
-        if chunk is None and run.pending:
-            chunks = _snapshots(run)
-        elif chunk is None and request.once:
+        if request.once and chunk is None and not run.unread:
             # Taken after the last chunk was read, so that what a chunk saw half of is complete.
             target = target or engine.source.log_end(engine.scope)
-            if engine.source.is_reached(run.position(), target):
+            if not engine.source.is_reached(run.position(), target) or not run.aside.is_settled:
+                continue
+            if rewriter.is_pending:
+                continue
+            if is_tried or not run.aside.places:
                 return
-
-
-def _snapshots(run: StreamRun) -> Iterator[ChunkReport]:
-    """One committed chunk per step over all open generations, until none is open."""
-    engine = run.engine
-    for generation in run.pending:
-        yield from read_generation(engine, generation)
-    still_open = {(g.table, g.generation): g for g in engine.destination.generations(engine.unit.schema)}
-    run.pending = [still_open[g.table, g.generation] for g in run.pending if (g.table, g.generation) in still_open]
-
-
-def _event_errors(changes: Changes) -> list[ErrorEntry]:
-    return [
-        ErrorEntry(
-            table=event.table,
-            error_type=f"source_{event.kind}",
-            message=f"The source table was {event.kind.replace('_', ' ')}; {event.detail}".rstrip("; "),
-            action="read again" if event.kind is TableEventKind.REPLACED else "kept: the rows here stay as they are",
-        )
-        for event in changes.events
-    ]
+            # What failed may have been for want of something that came later.
+            run.aside.hasten()
+            is_tried = True

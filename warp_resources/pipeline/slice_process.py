@@ -10,7 +10,8 @@ from typing import BinaryIO
 
 import structlog
 
-from warp_resources.errors import WarpError
+from warp_resources.errors import TableFailure, WarpError
+from warp_resources.model.tables import TableId
 from warp_resources.pipeline.correlation import correlated
 from warp_resources.pipeline.engine import Engine, open_engine
 from warp_resources.pipeline.lean import keep_pandas_out
@@ -46,11 +47,20 @@ class SliceHelper:
 
 def read_open_slices(engine: Engine) -> None:
     """Read slices until every open generation of the schema is read or being read elsewhere."""
+    failed: set[TableId] = set()
     while not engine.stop.is_set():
-        unread = [generation for generation in engine_generations(engine) if not generation.is_read]
+        found = [generation for generation in engine_generations(engine) if not generation.is_read]
+        unread = [generation for generation in found if generation.table not in failed]
         if not unread:
             return
-        chunks = sum(1 for generation in unread for _ in read_generation(engine, generation, backwards=True))
+        chunks = 0
+        for generation in unread:
+            try:
+                chunks += sum(1 for _ in read_generation(engine, generation, backwards=True))
+            except TableFailure as failure:
+                # The parent meets the cause too, and sets the table aside.
+                log.warning("table left to the stream's process", table=str(generation.table), error=str(failure))
+                failed.add(generation.table)
         if not chunks:
             engine.stop.wait(POLL_SECONDS)
 

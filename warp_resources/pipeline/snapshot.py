@@ -17,6 +17,9 @@ from warp_resources.pipeline.marker import capped, highest, later, marker_at, ti
 
 ENGINE_PREFIXES = ("load-", "history-", "resync-")
 """Generations that an engine may finish for another; one that a backfill began has another name."""
+TIMESTAMP = "timestamp"
+FOLLOW = "follow"
+"""The ``on_source_change`` with which the rows of a table go as the source's do."""
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +48,7 @@ def open_generation(
     """Open a reading of a table over its stored plan, making the plan at first use."""
     planned_slices(engine, table)
     ceiling = None
-    if engine.unit.mode == BATCH:
+    if has_marker(engine, table):
         # Whatever changes after this moment is for the ticks that follow, however long the reading takes.
         ceiling = marker_at(engine.unit.settings(table.name).marker_column, engine.source.now())
     opened = engine.destination.open_generation(table, generation, slices, ceiling)
@@ -68,6 +71,11 @@ def partition_count(engine: Engine, table: TableId) -> int:
     A table whose partitions are windows of time has no number of its own.
     """
     return engine.unit.settings(table.name).partitions.slices or DEFAULT_SLICES
+
+
+def has_marker(engine: Engine, table: TableId) -> bool:
+    """Whether a table is synced by a marker column, which its readings then look at too."""
+    return engine.unit.mode == BATCH and engine.unit.settings(table.name).strategy == TIMESTAMP
 
 
 def first_load(engine: Engine, table: TableId) -> GenerationState:
@@ -146,7 +154,7 @@ def _read_chunk(
     chunk = engine.source.read_chunk(
         engine.scope, table.name, part.range, resume, engine.chunk_limits(table.name), basis.stream_position
     )
-    if engine.unit.mode == BATCH:
+    if has_marker(engine, table):
         high = later(high, highest(chunk.batch, engine.unit.settings(table.name).marker_column))
         high = capped(high, time_of(generation.ceiling)) if generation.ceiling else high
     commit = ChunkCommit(
@@ -170,7 +178,8 @@ def _close_if_read(engine: Engine, generation: GenerationState) -> None:
     current = next((g for g in now if g.generation == generation.generation), None)
     if current is None or not current.is_read:
         return
-    if not any(found.name == table.name for found in engine.source.tables(engine.scope)):
+    is_kept = engine.unit.settings(table.name).on_source_change != FOLLOW
+    if is_kept and not any(found.name == table.name for found in engine.source.tables(engine.scope)):
         reason = "the source table no longer exists; its rows are kept"
         engine.destination.abandon_generation(table, generation.generation, reason)
         log.warning("snapshot abandoned", table=str(table), reason=reason)

@@ -12,7 +12,7 @@ import structlog
 from croniter import croniter
 
 from warp_resources.config import schema_settings
-from warp_resources.errors import FencedOut, LeaseHeld, OperatorError, TransientError, WarpError
+from warp_resources.errors import FencedOut, LeaseHeld, OperatorError, TablesAside, TransientError, WarpError
 from warp_resources.model.batches import ErrorEntry
 from warp_resources.model.tables import TableId
 from warp_resources.pipeline.batch import sync_table
@@ -94,6 +94,10 @@ def _session(engine: Engine, request: Request, progress: BatchProgress) -> bool:
     try:
         replicate(engine, request)
     except (LeaseHeld, FencedOut, TransientError):
+        raise
+    except TablesAside as error:
+        # Each table has its entry in `error_log` since it was set aside.
+        engine.destination.record_run(engine.run_id, whole, STREAM, "failed", error=str(error))
         raise
     except WarpError as error:
         report_failure(engine, whole, STREAM, error)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import structlog
 
 from warp_resources.config import TableSettings
 from warp_resources.connectors.interfaces import Destination
-from warp_resources.errors import OperatorError, SchemaMoved, TableFailure
+from warp_resources.errors import OperatorError, RewriteWanted, SchemaMoved, TableFailure
+from warp_resources.evolution.deletion import is_due
+from warp_resources.evolution.rewriting import begin_rewrites
 from warp_resources.model.batches import ConformedBatch, ConformedTable, ErrorEntry, TableBatch, WriteReceipt
 from warp_resources.model.positions import Commit
 from warp_resources.model.tables import TableSchema
 from warp_resources.pipeline.conform import conform
+from warp_resources.pipeline.preparation import prepared
 from warp_resources.pipeline.rules import rules_of
+from warp_resources.pipeline.shape import Redact, withhold
 
 ATTEMPTS = 20
 
@@ -27,6 +31,7 @@ class Writer:
         settings: gives the effective settings of a table by its source name.
         run_id: goes into every row of the metadata that this writer makes.
         warns: ``error_log`` also tells of values that were converted without loss.
+        redact: takes out of records what may not be kept; without it such records keep their key only.
     """
 
     def __init__(
@@ -38,6 +43,7 @@ class Writer:
         run_id: str,
         *,
         warns: bool = True,
+        redact: Redact = withhold,
     ) -> None:
         self._destination = destination
         self._schema = schema
@@ -45,17 +51,38 @@ class Writer:
         self._settings = settings
         self.run_id = run_id
         self._warns = warns
-        self._known: dict[str, TableSchema] = destination.table_schemas(schema)
+        self._redact = redact
+        self.refresh()
 
-    def write(self, batches: Sequence[TableBatch], commit: Commit, errors: Sequence[ErrorEntry] = ()) -> WriteReceipt:
-        """Commit the batches and the marker as one unit."""
+    def write(
+        self,
+        batches: Sequence[TableBatch],
+        commit: Commit,
+        errors: Sequence[ErrorEntry] = (),
+        *,
+        restored: bool = False,
+    ) -> WriteReceipt:
+        """Commit the batches and the marker as one unit.
+
+        Args:
+            restored: the rows come from dead letters, whose fields are shaped already.
+        """
+        batches = [
+            prepared(batch, self._settings(batch.table.name), self._redact, restored=restored) for batch in batches
+        ]
+        gradual: dict[object, tuple[str, ...]] = {}
         for _ in range(ATTEMPTS):
-            tables = tuple(self._conform(batch) for batch in batches if _has_content(batch))
+            tables = tuple(
+                self._conform(batch, gradual.get(batch.table, ())) for batch in batches if self._has_content(batch)
+            )
             try:
                 receipt = self._destination.write(ConformedBatch(tables, commit, self.run_id, tuple(errors)))
+            except RewriteWanted as wanted:
+                gradual[wanted.table] = wanted.columns
+                continue
             except SchemaMoved as moved:
                 log.info("schema moved under a batch", **moved.facts)
-                self._known = self._destination.table_schemas(self._schema)
+                self.refresh()
                 continue
             self._remember(tables)
             return receipt
@@ -66,7 +93,20 @@ class Writer:
             attempts=ATTEMPTS,
         )
 
-    def _conform(self, batch: TableBatch) -> ConformedTable:
+    def fitted(self, batch: TableBatch) -> ConformedTable:
+        """A batch as ``write`` would write it, by what is known of its table; writes nothing."""
+        return self._conform(prepared(batch, self._settings(batch.table.name), self._redact))
+
+    def refresh(self) -> None:
+        """Read anew what the tables look like by now."""
+        self._known: dict[str, TableSchema] = self._destination.table_schemas(self._schema)
+        self._note_rewritten()
+
+    def _note_rewritten(self) -> None:
+        self.rewritten = tuple(known.table for known in self._known.values() if known.rewritten)
+
+    def _conform(self, batch: TableBatch, gradual: Collection[str] = ()) -> ConformedTable:
+        """A batch as the destination takes it; ``gradual``: columns to be rewritten beside the table's use."""
         settings = self._settings(batch.table.name)
         table = conform(
             batch,
@@ -77,7 +117,16 @@ class Writer:
             warns=self._warns,
         )
         _refuse_losses(table, settings)
-        return table
+        return begin_rewrites(table, gradual) if gradual else table
+
+    def _has_content(self, batch: TableBatch) -> bool:
+        """Whether a batch leaves anything behind; an empty one may still change how its table keeps deletes."""
+        if batch.row_count or batch.delete_count or batch.flaws:
+            return True
+        known = self._known.get(batch.table.name)
+        if known is None or batch.key != known.key:
+            return False
+        return is_due(known, rules_of(self._settings(batch.table.name)).flag)
 
     def _remember(self, tables: Sequence[ConformedTable]) -> None:
         for table in tables:
@@ -91,10 +140,8 @@ class Writer:
                     version=table.schema.version,
                     reason=change.reason,
                 )
-
-
-def _has_content(batch: TableBatch) -> bool:
-    return bool(batch.row_count or batch.delete_count or batch.flaws)
+        if any(table.changes for table in tables):
+            self._note_rewritten()
 
 
 def _refuse_losses(table: ConformedTable, settings: TableSettings) -> None:

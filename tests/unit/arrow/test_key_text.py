@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import uuid
+from decimal import Decimal
+from fractions import Fraction
+from itertools import combinations
+from typing import Any
 
 import pyarrow as pa
 import pytest
 from bson import Binary, Decimal128, ObjectId
 from bson.datetime_ms import DatetimeMS
 from bson.json_util import RELAXED_JSON_OPTIONS, dumps
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from warp_resources.arrow.keys import KeyType, compound, key_text, key_type, key_values
@@ -90,8 +94,16 @@ def test_huge_doubles(value: float) -> None:
         ([(100, INT64), (1e2, DOUBLE), ("1E+2", NUMERIC)], "100"),
         ([(1e21, DOUBLE), ("1000000000000000000000", NUMERIC), ("1E+21", NUMERIC)], "1e+21"),
         ([(1e20, DOUBLE), ("1E+20", NUMERIC)], "100000000000000000000"),
-        ([(1e-5, DOUBLE), ("0.00001", NUMERIC), ("0.0000100", NUMERIC)], "1e-05"),
-        ([(1e-7, DOUBLE), ("1E-7", NUMERIC)], "1e-07"),
+        ([(1e-5, DOUBLE)], "1e-05"),
+        ([("0.00001", NUMERIC), ("0.0000100", NUMERIC)], '{"$numberDecimal": "1e-05"}'),
+        ([(2.0**-30, DOUBLE), ("9.31322574615478515625E-10", NUMERIC)], "9.313225746154785e-10"),
+        ([(2**62, INT64), (2.0**62, DOUBLE), (str(2**62), NUMERIC)], "4611686018427387904"),
+        ([(2**62 + 96, INT64), (str(2**62 + 96), NUMERIC)], "4611686018427388000"),
+        ([(2.0**63, DOUBLE), (str(2**63), NUMERIC)], "9223372036854776000"),
+        ([("9223372036854776000", NUMERIC)], '{"$numberDecimal": "9223372036854776000"}'),
+        ([(1e23, DOUBLE), ("99999999999999991611392", NUMERIC)], "1e+23"),
+        ([("1E+23", NUMERIC), ("100000000000000000000000.0", NUMERIC)], '{"$numberDecimal": "1e+23"}'),
+        ([("1E+6144", NUMERIC)], '{"$numberDecimal": "1e+6144"}'),
         ([(-0.5, DOUBLE), ("-0.50", NUMERIC)], "-0.5"),
         ([(float("nan"), DOUBLE), ("NaN", NUMERIC)], '{"$numberDouble": "NaN"}'),
         ([(float("-inf"), DOUBLE), ("-Infinity", NUMERIC)], '{"$numberDouble": "-Infinity"}'),
@@ -112,7 +124,7 @@ def test_decimals_are_one_key_whatever_their_scale(value: object, zeros: int) ->
     [
         (None, [(INT64, "")], KeyType(INT64, "number")),
         (None, [(EXACT64, ""), (DOUBLE, "")], KeyType(DOUBLE, "number")),
-        (None, [(INT64, ""), (DOUBLE, "")], KeyType(NUMERIC, "number")),
+        (None, [(INT64, ""), (DOUBLE, "")], KeyType(NUMERIC, "decimal")),
         (None, [(TEXT, "objectId")], KeyType(TEXT, "objectId")),
         (None, [(TEXT, "objectId"), (TEXT, "")], KeyType(TEXT, "mixed")),
         (None, [(JSON, "")], KeyType(TEXT, "json")),
@@ -138,14 +150,74 @@ def test_what_a_key_column_becomes(
     assert key_type(variants, column) == settled
 
 
+ODD_DOUBLE, EVEN_DOUBLE = variant([0.1, 0.5], DOUBLE), variant([0.5, 2.0**70, -0.0, float("nan")], DOUBLE)
+ODD_DECIMAL, EVEN_DECIMAL = variant(["0.1"], NUMERIC), variant(["0.50", "3", "1180591620717411303424", "NaN"], NUMERIC)
+
+
+@pytest.mark.parametrize(
+    ("known", "brought", "settled"),
+    [
+        (None, [ODD_DOUBLE, EVEN_DECIMAL], KeyType(NUMERIC, "number")),
+        (None, [variant([0.5], DOUBLE), ODD_DECIMAL], KeyType(NUMERIC, "decimal")),
+        (None, [ODD_DOUBLE, ODD_DECIMAL], KeyType(TEXT, "mixed")),
+        ((EXACT64, "number"), [ODD_DECIMAL], KeyType(NUMERIC, "decimal")),
+        ((INT64, "number"), [ODD_DOUBLE], KeyType(NUMERIC, "number")),
+        ((DOUBLE, "number"), [EVEN_DECIMAL], KeyType(NUMERIC, "number")),
+        ((DOUBLE, "number"), [ODD_DECIMAL], KeyType(TEXT, "mixed")),
+        ((NUMERIC, "number"), [EVEN_DECIMAL], KeyType(NUMERIC, "number")),
+        ((NUMERIC, "number"), [ODD_DECIMAL], KeyType(TEXT, "mixed")),
+        ((NUMERIC, "decimal"), [variant([0.5], DOUBLE)], KeyType(NUMERIC, "decimal")),
+        ((NUMERIC, "decimal"), [ODD_DOUBLE], KeyType(TEXT, "mixed")),
+        ((NUMERIC, "decimal"), [EVEN_DOUBLE], KeyType(TEXT, "mixed")),
+    ],
+)
+def test_doubles_and_decimals_that_are_written_alike_are_never_one_column(
+    known: tuple[ColumnType, str] | None, brought: list[Variant], settled: KeyType
+) -> None:
+    assert key_type(brought, None if known is None else Column("_id", "_id", *known)) == settled
+
+
+numbers = st.one_of(
+    st.tuples(st.just(INT64), st.integers(-(2**63), 2**63 - 1) | st.integers(2**62, 2**62 + 2000)),
+    st.tuples(st.just(DOUBLE), st.floats() | st.integers(-99, 99).map(lambda n: n / 10) | st.just(2.0**62)),
+    st.tuples(
+        st.just(NUMERIC),
+        st.decimals(places=2, min_value=-9, max_value=9, allow_nan=False).map(str)
+        | st.floats(allow_nan=False).map(lambda v: str(Decimal(v)))
+        | st.sampled_from(["1E+23", "1E-6176", "NaN", "Infinity", "9223372036854776000", "-0.0"]),
+    ),
+)
+
+
+def value_of(number: tuple[ColumnType, Any]) -> object:
+    value = Decimal(number[1])
+    return Fraction(value) if value.is_finite() else str(value)
+
+
+# SPEC: E11
+@settings(max_examples=500)
+@given(st.lists(numbers, min_size=2, max_size=6))
+def test_numbers_are_one_key_exactly_when_their_values_are_equal(drawn: list[tuple[ColumnType, Any]]) -> None:
+    texts = [one(value, column_type) for column_type, value in drawn]
+    for (left, its), (right, other) in combinations(zip(texts, map(value_of, drawn), strict=True), 2):
+        assert (left == right) == (its == other)
+
+
 def test_mixed_keys_stay_distinct() -> None:
     variants = [variant([1, None, None], INT64), variant([None, "1", None], TEXT), variant([None] * 3, DOUBLE)]
     assert key_values(variants, KeyType(TEXT, "mixed"), 3).values.to_pylist() == ["1", '"1"', None]
 
 
 def test_keys_of_one_family_widen() -> None:
-    variants = [variant([2**53 + 1, None], INT64), variant([None, 0.5], DOUBLE)]
-    assert key_values(variants, KeyType(NUMERIC, "number"), 2).values.to_pylist() == ["9007199254740993", "0.5"]
+    variants = [variant([2**53 + 1, None, None], INT64), variant([None, 0.5, 2.0**62], DOUBLE)]
+    stored = key_values(variants, KeyType(NUMERIC, "number"), 3).values.to_pylist()
+    assert stored == ["9007199254740993", "0.5", "4611686018427387904"]
+
+
+def test_a_decimal_that_is_a_double_is_stored_as_the_double_among_doubles() -> None:
+    decimals = [variant(["9.31322574615478515625E-10", "1.50"], NUMERIC)]
+    assert key_values(decimals, KeyType(NUMERIC, "number"), 2).values.to_pylist() == ["9.313225746154785e-10", "1.50"]
+    assert key_values(decimals, KeyType(NUMERIC, "decimal"), 2).values.to_pylist()[0] == "9.31322574615478515625E-10"
 
 
 def test_compound_keys_are_arrays() -> None:

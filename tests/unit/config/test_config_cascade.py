@@ -190,3 +190,11 @@ def test_explain_a_schema(tmp_path: Path) -> None:
     assert lines["include"] == ("[a, b]", "file (schema)")
     assert lines["database"] == ("db", "file (global)")
     assert lines["mode"] == ("stream", "default")
+
+
+# SPEC: C1
+def test_columns_are_explained_as_the_file_spells_them(tmp_path: Path) -> None:
+    columns = {"ssn": {"action": "hash"}, "price": {"type": "decimal(18,4)", "rename": "amount"}}
+    tree = with_schema(tables={"users": {"columns": columns}})
+    [line] = [line for line in explain(load(tmp_path, tree), "shop", "users") if line.key == "columns"]
+    assert line.value == "{ssn: {action: hash}, price: {type: decimal(18,4), rename: amount}}"

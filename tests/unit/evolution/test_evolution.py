@@ -6,7 +6,6 @@ import pyarrow as pa
 import pytest
 
 from warp_resources.arrow.types import arrow_type
-from warp_resources.errors import OperatorError
 from warp_resources.evolution.diff import diff
 from warp_resources.evolution.plan import Plan, plan
 from warp_resources.evolution.policy import Decision, decide
@@ -146,10 +145,3 @@ def test_changes_say_from_what_to_what_and_why() -> None:
     assert outcome.changes[2].reason == "int64 meets text"
     assert outcome.schema.version == 4
     assert [column.name for column in outcome.schema.columns] == ["a", "b", "c", "d", "e"]
-
-
-def test_too_many_columns_are_refused_with_their_number() -> None:
-    columns = [raw((BOOL, True), name=f"f{number}") for number in range(1541)]
-    with pytest.raises(OperatorError, match="1541 columns"):
-        planned(schema(), *columns)
-    assert len(planned(schema(), *columns[:1540]).schema.columns) == 1540

@@ -12,64 +12,35 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.unit.pipeline.documents import (
+    BINARY,
+    BOOL,
+    DATE,
+    DOUBLE,
+    FAR,
+    INT32,
+    INT64,
+    JSON,
+    MILLIS,
+    NUMERIC,
+    TABLE,
+    TARGET,
+    TEXT,
+    UUID,
+    Document,
+    Value,
+    batch_of,
+)
 from warp_resources.arrow.canonical import canonical_text
 from warp_resources.arrow.coerce import coerce
-from warp_resources.arrow.keys import key_text
+from warp_resources.arrow.keys import KeyType, key_text, key_values
 from warp_resources.arrow.types import arrow_type
 from warp_resources.errors import OperatorError
 from warp_resources.model.batches import ConformedTable, Flaw, Original, RawColumn, TableBatch, Variant
 from warp_resources.model.capabilities import Capabilities
 from warp_resources.model.rules import TableRules
-from warp_resources.model.tables import ChangeKind, ColumnType, Kind, TableId, TableSchema
+from warp_resources.model.tables import ChangeKind, Kind, TableSchema
 from warp_resources.pipeline.conform import conform
-
-TARGET = Capabilities()
-TABLE = TableId("shop", "users")
-BOOL, INT32, INT64, DOUBLE, NUMERIC, TEXT, JSON, UUID, BINARY, DATE = map(
-    ColumnType,
-    (
-        Kind.BOOL,
-        Kind.INT32,
-        Kind.INT64,
-        Kind.DOUBLE,
-        Kind.NUMERIC,
-        Kind.TEXT,
-        Kind.JSON,
-        Kind.UUID,
-        Kind.BINARY,
-        Kind.DATE,
-    ),
-)
-MILLIS = ColumnType(Kind.TIMESTAMP_TZ, unit="ms")
-FAR = 2**63 - 1
-
-Value = tuple[ColumnType, Any]
-Document = dict[str, Value]
-
-
-def raw(name: str, values: Sequence[Value | None], family: str = "") -> RawColumn:
-    kinds = list(dict.fromkeys(value[0] for value in values if value is not None))
-    return RawColumn(
-        name,
-        tuple(
-            Variant(kind, pa.array([v[1] if v and v[0] == kind else None for v in values], arrow_type(kind)), family)
-            for kind in kinds
-        ),
-    )
-
-
-def batch_of(documents: Sequence[Document], deletes: Sequence[Document] = (), **more: Any) -> TableBatch:
-    names = list(dict.fromkeys(name for document in documents for name in document))
-    return TableBatch(
-        TABLE,
-        ("_id",),
-        tuple(raw(name, [document.get(name) for document in documents]) for name in names),
-        len(documents),
-        deletes=tuple(raw("_id", [document.get("_id") for document in deletes]) for _ in deletes[:1]),
-        delete_count=len(deletes),
-        original=lambda row: Original(repr(documents[row]), "extended_json", f"key {documents[row].get('_id')}"),
-        **more,
-    )
 
 
 def conformed(batch: TableBatch, known: TableSchema | None = None, target: Capabilities = TARGET) -> ConformedTable:
@@ -100,6 +71,11 @@ class Destination:
                 array = pa.array(values, arrow_type(change.before.type))
                 if change.kind is ChangeKind.KEY_TO_JSON:
                     moved = key_text(Variant(change.before.type, array, change.before.family))
+                elif change.after.family:
+                    key = KeyType(change.after.type, change.after.family)
+                    moved = key_values(
+                        [Variant(change.before.type, array, change.before.family)], key, len(array)
+                    ).values
                 else:
                     coerced = coerce(array, change.before.type, change.after.type)
                     assert not coerced.rejected.true_count
@@ -229,13 +205,21 @@ keys: st.SearchStrategy[Value] = st.one_of(
     st.tuples(st.just(JSON), st.sampled_from(['{"a": 1}', "null"])),
     st.tuples(st.just(UUID), st.binary(min_size=16, max_size=16)),
     st.tuples(st.just(MILLIS), st.integers(-(2**40), 2**40)),
-    st.tuples(st.just(DOUBLE), st.sampled_from([0.5, 1e-7, 1e300])),
+    st.tuples(st.just(DOUBLE), st.sampled_from([0.5, 0.1, 1e-7, 1e300, 2.0**62, 2.0**-30, 1e23])),
+    st.tuples(
+        st.just(NUMERIC), st.sampled_from(["0.1", "0.10", "0.50", "1E-7", "9.31322574615478515625E-10", "1E+23"])
+    ),
+    st.tuples(st.just(INT64), st.integers(2**62, 2**62 + 100)),
+)
+numeric_keys = keys.filter(lambda key: key[0].kind in (Kind.INT64, Kind.DOUBLE, Kind.NUMERIC))
+batches_of_keys = st.one_of(
+    st.lists(st.lists(which, min_size=1, max_size=4), min_size=1, max_size=5) for which in (keys, numeric_keys)
 )
 
 
 # SPEC: E11
-@settings(deadline=None)
-@given(st.lists(st.lists(keys, min_size=1, max_size=4), min_size=1, max_size=5))
+@settings(max_examples=300, deadline=None)
+@given(batches_of_keys)
 def test_distinct_keys_stay_distinct(batches: list[list[Value]]) -> None:
     destination, seen = Destination(), set()
     for values in batches:
@@ -264,6 +248,14 @@ def test_a_second_family_turns_the_key_to_json() -> None:
     assert third.rows.column("_id").to_pylist() == third.row_keys().to_pylist() == ["2"]
     assert third.deletes is not None
     assert third.deletes.column("_id").to_pylist() == third.delete_keys().to_pylist() == ["1"]
+
+
+def test_an_integer_key_that_no_double_is_stays_apart_from_the_double_written_alike() -> None:
+    # SPEC: E11
+    first = conformed(batch_of([{"_id": (INT64, 4611686018427388000)}]))
+    second = conformed(batch_of([{"_id": (DOUBLE, 2.0**62)}]), first.schema)
+    assert second.schema.key_columns[0].type == NUMERIC
+    assert second.rows.column("_id").to_pylist() == ["4611686018427387904"]
 
 
 def test_one_type_per_column_passes_without_a_copy() -> None:
@@ -371,12 +363,6 @@ def test_a_row_that_cannot_have_its_key_is_set_aside_whole(key: Value | None, re
     ]
     assert table.row_keys().to_pylist() == ['"good"']
     assert [letter.key_text for letter in table.dead_letters] == [key and key_of(key), '"good"']
-
-
-def test_keys_that_numeric_cannot_tell_apart_are_set_aside() -> None:
-    table = conformed(batch_of([{"_id": (DOUBLE, 0.1)}, {"_id": (NUMERIC, "0.1")}, {"_id": (NUMERIC, "0.2")}]))
-    assert table.rows.column("_id").to_pylist() == ["0.1", "0.2"]
-    assert [(letter.reason, letter.key_text) for letter in table.dead_letters] == [("key_repeated", "0.1")]
 
 
 def test_a_deleted_key_that_cannot_be_stored_is_left_out() -> None:

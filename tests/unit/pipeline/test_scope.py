@@ -52,3 +52,15 @@ def test_a_run_of_a_table_that_is_left_out_covers_nothing(mode: str) -> None:
     # SPEC: M2 L2
     config = configured(mode=mode, tables=BATCH_LOGS, table_whitelist=["users"])
     assert covered(units(config, "shop", ("logs",))) == {"batch": []}
+
+
+def test_nested_values_have_the_form_that_each_table_wants() -> None:
+    # SPEC: 2
+    def extended(schema: str, **tables: str) -> dict[str, bool]:
+        config = configured(json_format=schema, tables={name: {"json_format": its} for name, its in tables.items()})
+        scope = Unit(config, "shop", "stream").scope
+        return {name: scope.is_extended(name) for name in ("a", "a[b]", "others")}
+
+    assert extended("plain") == {"a": False, "a[b]": False, "others": False}
+    assert extended("plain", **{"a[b]": "extended"}) == {"a": False, "a[b]": True, "others": False}
+    assert extended("extended", a="plain") == {"a": False, "a[b]": True, "others": True}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ import pyarrow as pa
 from warp_resources.arrow.canonical import canonical_text
 from warp_resources.arrow.numbers import decimal_text, double_text, integers_are_exact
 from warp_resources.arrow.types import arrow_type
+from warp_resources.connectors.memory.originals import extended_json
 from warp_resources.errors import OperatorError
 from warp_resources.model.batches import RawColumn, Variant
 from warp_resources.model.tables import ColumnType, Kind
@@ -21,19 +23,25 @@ from warp_resources.model.tables import ColumnType, Kind
 _INT64 = range(-(2**63), 2**63)
 
 
-def raw_columns(rows: Sequence[dict[str, Any]]) -> tuple[RawColumn, ...]:
-    """Every field of the rows as a column, in the order of first appearance."""
+def raw_columns(rows: Sequence[dict[str, Any]], *, extended: bool = False) -> tuple[RawColumn, ...]:
+    """Every field of the rows as a column, in the order of first appearance.
+
+    Args:
+        extended: objects and arrays become extended JSON.
+    """
     names = dict.fromkeys(name for row in rows for name in row)
-    return tuple(_column(name, [row.get(name) for row in rows]) for name in names)
+    nested_json = extended_json if extended else plain_json
+    return tuple(_column(name, [row.get(name) for row in rows], nested_json) for name in names)
 
 
-def _column(name: str, values: list[Any]) -> RawColumn:
+def _column(name: str, values: list[Any], nested_json: Callable[[Any], str]) -> RawColumn:
     types = [column_type(value) for value in values]
     seen = dict.fromkeys(found for found in types if found is not None)
     variants = []
     for found in seen:
         of_type = [value if its is found else None for value, its in zip(values, types, strict=True)]
-        carried = pa.array([_carried(value, found.kind) for value in of_type], arrow_type(found))
+        carry = nested_json if found.kind is Kind.JSON else partial(_carried, kind=found.kind)
+        carried = pa.array([None if value is None else carry(value) for value in of_type], arrow_type(found))
         proved = ColumnType(Kind.INT64, exact=integers_are_exact(carried)) if found.kind is Kind.INT64 else found
         variants.append(Variant(proved, carried))
     return RawColumn(name, tuple(variants))
@@ -85,14 +93,10 @@ def _kind(value: Any) -> Kind:
 
 
 def _carried(value: Any, kind: Kind) -> Any:
-    if value is None:
-        return None
     if kind is Kind.NUMERIC:
         return str(value)
     if kind is Kind.UUID:
         return value.bytes
-    if kind is Kind.JSON:
-        return plain_json(value)
     return value
 
 

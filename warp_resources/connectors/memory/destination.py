@@ -10,7 +10,9 @@ from typing import Any, ClassVar
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-from warp_resources.connectors.memory import generations, reports, retention, runs, statistics
+from warp_resources.connectors.memory import generations, letters, reports, retention, rollback, runs, statistics
+from warp_resources.connectors.memory.comparison import MemoryComparison
+from warp_resources.connectors.memory.replaying import write_replay
 from warp_resources.connectors.memory.rows import plain_rows
 from warp_resources.connectors.memory.state import MemoryStateStore
 from warp_resources.connectors.memory.store import BATCH, STREAM, Contents, MemoryStore, now
@@ -18,11 +20,13 @@ from warp_resources.connectors.memory.write import demand_fence, write
 from warp_resources.errors import GenerationClosed, OperatorError
 from warp_resources.model.batches import ConformedBatch, ErrorEntry, WriteReceipt
 from warp_resources.model.capabilities import Capabilities
+from warp_resources.model.letters import ErrorSelection, KeptError, KeptLetter, LetterCount, LetterSelection
 from warp_resources.model.positions import (
     ChunkBasis,
     GenerationState,
     KeyRange,
     Position,
+    ReplayCommit,
     SliceState,
     StreamCommit,
     StreamState,
@@ -30,9 +34,12 @@ from warp_resources.model.positions import (
 )
 from warp_resources.model.reports import FinishedSlice, RunFigures
 from warp_resources.model.retention import RetentionPeriods
+from warp_resources.model.rewrites import RewriteState
 from warp_resources.model.statistics import TableStatistics
 from warp_resources.model.tables import TableId, TableSchema
+from warp_resources.model.versions import Rollback, SchemaVersion
 
+_NOT_ASIDE: dict[str, Any] = {"aside_position": None, "aside_reason": None, "aside_since": None}
 # What Python's datetime holds: years 1 to 9999.
 _TIMESTAMP_RANGE = (-62_135_596_800_000_000, 253_402_300_799_999_999)
 
@@ -77,6 +84,17 @@ class MemoryDestination:
             for table, stored in self.store.contents.tables.items()
             if table.schema == schema and stored.versions
         }
+
+    def schema_versions(self, table: TableId, newest: int | None = None) -> list[SchemaVersion]:
+        stored = self.store.contents.tables.get(table)
+        return stored.versions[-newest if newest else 0 :] if stored is not None else []
+
+    def plan_rollback(self, table: TableId, version: int) -> Rollback:
+        return rollback.plan_rollback(self.store.contents, table, version)
+
+    def roll_back(self, table: TableId, version: int, run_id: str) -> Rollback:
+        with self.store.transaction() as draft:
+            return rollback.roll_back(draft, table, version, run_id)
 
     def stream_state(self, schema: str) -> StreamState | None:
         return self.store.contents.streams.get(schema)
@@ -136,7 +154,9 @@ class MemoryDestination:
             stored = draft.table(table, mode)
             if stored.state.mode != mode:
                 generations.abandon_all(draft, table, f"the table is of mode {mode} now")
-                stored.state = replace(stored.state, mode=mode, is_loaded=False, covered_from=None, position=None)
+                stored.state = replace(
+                    stored.state, mode=mode, is_loaded=False, covered_from=None, position=None, **_NOT_ASIDE
+                )
             stored.state = replace(stored.state, epoch=stored.state.epoch + 1, updated_at=now())
             return stored.state
 
@@ -162,9 +182,11 @@ class MemoryDestination:
         generation: str,
         slices: Sequence[str] | None = None,
         ceiling: Position | None = None,
+        *,
+        removes_stale: bool = True,
     ) -> GenerationState:
         with self.store.transaction() as draft:
-            return generations.open_generation(draft, table, generation, slices, ceiling)
+            return generations.open_generation(draft, table, generation, slices, ceiling, removes_stale=removes_stale)
 
     def abandon_idle_generations(self, schema: str, idle: timedelta) -> int:
         with self.store.transaction() as draft:
@@ -202,7 +224,15 @@ class MemoryDestination:
 
     def write(self, batch: ConformedBatch) -> WriteReceipt:
         with self.store.transaction() as draft:
+            if isinstance(batch.commit, ReplayCommit):
+                return write_replay(draft, batch, batch.commit)
             return write(draft, batch)
+
+    def rewrites(self, schema: str) -> list[RewriteState]:
+        return []
+
+    def advance_rewrite(self, table: TableId, run_id: str) -> RewriteState | None:
+        return None
 
     def record_run(
         self,
@@ -222,13 +252,26 @@ class MemoryDestination:
             for entry in errors:
                 draft.log_error(entry, run_id)
 
+    def dead_letters(self, selection: LetterSelection, *, with_records: bool = True) -> list[KeptLetter]:
+        return letters.dead_letters(self.store.contents, selection, with_records=with_records)
+
+    def letter_counts(self, selection: LetterSelection) -> list[LetterCount]:
+        return letters.letter_counts(self.store.contents, selection)
+
+    def discard_letters(self, selection: LetterSelection) -> int:
+        with self.store.transaction() as draft:
+            return letters.discard_letters(draft, selection)
+
+    def logged_errors(self, selection: ErrorSelection) -> list[KeptError]:
+        return letters.logged_errors(self.store.contents, selection)
+
     def remove_expired(self, periods: RetentionPeriods, limit: int) -> int:
         with self.store.transaction() as draft:
             return retention.remove_expired(draft, periods, limit)
 
     def row_count(self, table: TableId) -> int:
         stored = self.store.contents.tables.get(table)
-        return len(stored.rows) if stored is not None else 0
+        return sum(map(stored.is_live, stored.rows.values())) if stored is not None else 0
 
     def statistics(self, schema: str) -> list[TableStatistics]:
         return statistics.statistics(self.store.contents, schema)
@@ -241,6 +284,9 @@ class MemoryDestination:
 
     def finished_slices(self, schema: str, within: timedelta) -> list[FinishedSlice]:
         return reports.finished_slices(self.store.contents, schema)
+
+    def comparison(self, table: TableId) -> MemoryComparison:
+        return MemoryComparison(self.store, table)
 
     def preview(self, table: TableId, limit: int) -> pa.Table:
         return reports.preview(self.rows(table), limit)
@@ -259,5 +305,5 @@ class MemoryDestination:
 def _cover(draft: Contents, table: TableId, position: Position | None) -> None:
     stored = draft.table(table)
     stored.state = replace(
-        stored.state, mode=STREAM, covered_from=position, is_loaded=False, position=None, updated_at=now()
+        stored.state, mode=STREAM, covered_from=position, is_loaded=False, position=None, updated_at=now(), **_NOT_ASIDE
     )

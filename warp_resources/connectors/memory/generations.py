@@ -20,6 +20,8 @@ def open_generation(
     generation: str,
     names: Sequence[str] | None,
     ceiling: Position | None = None,
+    *,
+    removes_stale: bool = True,
 ) -> GenerationState:
     """Open a reading over the plan, or take up the open one, with the named slices added to it."""
     table = contents.table(table_id)
@@ -43,7 +45,7 @@ def open_generation(
     )
     first = known.first_sequence if known else table.state.sequence
     ceiling = known.ceiling if known else ceiling
-    opened = GenerationState(table_id, generation, first, len(slices) == len(ranges), slices, ceiling)
+    opened = GenerationState(table_id, generation, first, removes_stale and len(slices) == len(ranges), slices, ceiling)
     contents.generations[table_id, generation] = opened
     contents.read_at[table_id, generation] = now()
     return opened
@@ -72,10 +74,8 @@ def close_generation(contents: Contents, table_id: TableId, generation: str) -> 
             "The generation has slices that are not read", remedy="Read them first", table=table_id, name=generation
         )
     stale = _stale(contents, table, opened) if opened.is_whole else []
-    table.next_sequence()
-    for key in stale:
-        del table.rows[key]
-    contents.deletions += [Deletion(table_id, key, now(), None) for key in stale]
+    table.remove(stale, table.next_sequence())
+    contents.deletions += [Deletion(table_id, key, now(), None, table.strategy) for key in stale]
     if opened.is_whole:
         high = _highest([part.high for part in opened.slices if part.high is not None])
         table.state = replace(table.state, is_loaded=True, position=high or table.state.position)
@@ -129,7 +129,11 @@ def _stale(contents: Contents, table: StoredTable, opened: GenerationState) -> l
         and kept.status == PENDING
         and kept.sequence > opened.first_sequence
     }
-    return [key for key, row in table.rows.items() if row.sequence <= opened.first_sequence and key not in seen]
+    return [
+        key
+        for key, row in table.rows.items()
+        if row.sequence <= opened.first_sequence and key not in seen and table.is_live(row)
+    ]
 
 
 def _highest(positions: list[Position]) -> Position | None:

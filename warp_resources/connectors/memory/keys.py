@@ -29,7 +29,7 @@ def _spell(value: Any) -> list[str]:
 
 
 def _number(value: int | float | Decimal) -> str:
-    exact = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+    exact = Decimal(value)
     if not exact.is_finite():
         return str(exact)
     is_negative, digits, exponent = exact.as_tuple()

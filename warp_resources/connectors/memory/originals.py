@@ -16,11 +16,12 @@ from warp_resources.model.batches import Original
 def original(row: dict[str, Any], key: tuple[str, ...]) -> Original:
     """A row as its dead letter will keep it."""
     names = {name: row[name] for name in key}
-    return Original(_text(row), "extended_json", _text(names))
+    return Original(extended_json(row), "extended_json", extended_json(names))
 
 
-def _text(row: dict[str, Any]) -> str:
-    return json.dumps(_extended(row), ensure_ascii=False)
+def extended_json(value: Any) -> str:
+    """One value as extended JSON."""
+    return json.dumps(_extended(value), ensure_ascii=False)
 
 
 def _extended(value: Any) -> Any:
@@ -39,6 +40,8 @@ def _extended(value: Any) -> Any:
             return {"$uuid": str(value)}
         case datetime():
             return {"$date": value.isoformat()}
-        case date() | time():
-            return value.isoformat()
+        case date():
+            return {"$date": value.isoformat()}
+        case time():
+            return {"$time": value.isoformat()}
     return value

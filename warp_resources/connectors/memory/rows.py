@@ -11,10 +11,13 @@ from warp_resources.model.tables import Kind
 
 
 def plain_rows(table: StoredTable) -> list[dict[str, Any]]:
-    """Each row by stored column name, with ``_warp_sequence`` and ``_warp_synced_at``."""
-    columns = table.versions[-1].schema.columns if table.versions else ()
+    """Each row by stored column name, with the flag of soft deletes, ``_warp_sequence`` and ``_warp_synced_at``."""
+    if not table.versions:
+        return []
+    schema = table.versions[-1].schema
     return [
-        {column.stored: _plain(row.values.get(column.stored), column.type.kind) for column in columns}
+        {column.stored: _plain(row.values.get(column.stored), column.type.kind) for column in schema.columns}
+        | ({schema.flag: row.values[schema.flag]} if schema.flag else {})
         | {"_warp_sequence": row.sequence, "_warp_synced_at": row.synced_at}
         for row in table.rows.values()
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -11,11 +12,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from warp_resources.connectors.interfaces import ChangeStream, MarkedRange, ReadLimits, SourceScope, SourceTable
 from warp_resources.connectors.memory.columns import raw_columns
+from warp_resources.connectors.memory.key_texts import key_of
+from warp_resources.connectors.memory.keys import spell_key
 from warp_resources.connectors.memory.originals import original
+from warp_resources.connectors.memory.redaction import redacted
+from warp_resources.connectors.memory.restoring import restored
 from warp_resources.connectors.memory.server import MemoryServer, Row
 from warp_resources.connectors.memory.stream import LOG, MemoryChangeStream, log_number
 from warp_resources.errors import OperatorError
-from warp_resources.model.batches import Chunk, TableBatch
+from warp_resources.model.batches import Chunk, Original, Replacements, TableBatch
 from warp_resources.model.capabilities import SourceCapabilities
 from warp_resources.model.positions import KeyRange, Position
 from warp_resources.model.tables import TableId
@@ -32,7 +37,7 @@ class MemorySourceOptions(BaseModel):
 class MemorySource:
     """A ``Source`` over the databases of a ``MemoryServer``."""
 
-    capabilities: ClassVar[SourceCapabilities] = SourceCapabilities(frozenset({"log", "timestamp"}))
+    capabilities: ClassVar[SourceCapabilities] = SourceCapabilities(frozenset({"log", "timestamp", "hash"}))
     Options: ClassVar[type[BaseModel]] = MemorySourceOptions
 
     def __init__(self, options: MemorySourceOptions) -> None:
@@ -69,8 +74,11 @@ class MemorySource:
     def is_reached(self, position: Position, target: Position) -> bool:
         return log_number(position) >= log_number(target)
 
+    def has_delivered(self, position: Position, other: Position) -> bool:
+        return log_number(position) >= log_number(other)
+
     def stream(self, scope: SourceScope, after: Position) -> ChangeStream:
-        return MemoryChangeStream(self.server, scope.schema, scope.database, scope.covers, after)
+        return MemoryChangeStream(self.server, scope, after)
 
     def plan(self, scope: SourceScope, table: str, slice_count: int) -> list[KeyRange]:
         keys = [text for text, _ in self.server.rows(scope.database, table)]
@@ -107,6 +115,21 @@ class MemorySource:
             rows = rows[len(taken) :]
             yield self._batch(scope, table, taken)
 
+    def redact(self, scope: SourceScope, table: str, original: Original, replacements: Replacements) -> Original:
+        return redacted(original, replacements, extended=scope.is_extended(table))
+
+    def read_keys(self, scope: SourceScope, table: str, keys: Sequence[str], not_before: Position | None) -> TableBatch:
+        names = self.server.key(scope.database, table)
+        wanted = {spell_key(key): key for key in (key_of(text, names) for text in keys)}
+        found = {text: row for text, row in self.server.rows(scope.database, table) if text in wanted}
+        gone = [dict(zip(names, key, strict=True)) for text, key in wanted.items() if text not in found]
+        present = self._batch(scope, table, list(found.values()))
+        return replace(present, deletes=raw_columns(gone), delete_count=len(gone))
+
+    def restore(self, scope: SourceScope, table: str, originals: Sequence[Original]) -> TableBatch:
+        rows, flaws = restored(originals, self.server.key(scope.database, table))
+        return replace(self._batch(scope, table, rows), flaws=tuple(flaws))
+
     def close(self) -> None:
         """Nothing to close: the server outlives its sources."""
 
@@ -115,7 +138,7 @@ class MemorySource:
         return TableBatch(
             table=TableId(scope.schema, table),
             key=key,
-            columns=raw_columns(rows),
+            columns=raw_columns(rows, extended=scope.is_extended(table)),
             row_count=len(rows),
             original=lambda number: original(rows[number], key),
             byte_count=sum(map(_size, rows)),

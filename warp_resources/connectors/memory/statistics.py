@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from warp_resources.connectors.memory.store import PENDING, Contents, LoggedError, Run
+from warp_resources.model.batches import Discard
 from warp_resources.model.statistics import TableStatistics
 from warp_resources.model.tables import TableId
 
@@ -26,7 +27,7 @@ def _of_table(contents: Contents, table: TableId) -> TableStatistics:
     runs = sorted((run for run in contents.runs.values() if run.table == table), key=lambda run: run.started_at)
     stored = contents.tables.get(table)
     changes = [change for version in (stored.versions if stored else ()) for change in version.changes]
-    synced = [run for run in runs if run.status == "success" and run.mode != "window"]
+    synced = [run for run in runs if run.status == "success" and run.mode not in ("window", "replay")]
     pending = [its.letter for its in contents.letters if its.letter.table == table and its.status == PENDING]
     return replace(
         with_counts(contents.removed.get(table, TableStatistics(table)), runs, contents.errors),
@@ -36,6 +37,11 @@ def _of_table(contents: Contents, table: TableId) -> TableStatistics:
         dead_letters=len(pending),
         rows_set_aside=sum(letter.column is None for letter in pending),
         schema_changes=Counter(str(change.kind) for change in changes),
+        discards=tuple(
+            Discard(column, action, count)
+            for (its, column, action), count in sorted(contents.discards.items())
+            if its == table
+        ),
     )
 
 

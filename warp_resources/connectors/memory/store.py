@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any, ClassVar
 
 from warp_resources.model.batches import DeadLetter, ErrorEntry
 from warp_resources.model.positions import GenerationState, Holder, KeyRange, Position, StreamState, TableState
 from warp_resources.model.statistics import TableStatistics
-from warp_resources.model.tables import SchemaChange, TableId, TableSchema
+from warp_resources.model.tables import TableId
+from warp_resources.model.versions import SchemaVersion
 
 PENDING, SUPERSEDED = "pending", "superseded"
 STREAM, BATCH = "stream", "batch"
@@ -29,24 +32,23 @@ class StoredRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
-    """One version of a table's schema and what led to it."""
-
-    schema: TableSchema
-    changes: tuple[SchemaChange, ...]
-    applied_at: datetime
-    run_id: str
-
-
-@dataclass(frozen=True, slots=True)
 class StoredLetter:
-    """A dead letter with the sequence of the commit that made it."""
+    """A dead letter with the sequence of the commit that made it, and what has become of it.
+
+    ``basis``: what its record is at least as new as; None where that is the same.
+    """
 
     letter: DeadLetter
     sequence: int
     status: str
     occurred_at: datetime
     resolved_at: datetime | None = None
+    basis: int | None = None
+    run_id: str | None = None
+    attempts: int = 0
+    last_error: str | None = None
+    retry_at: datetime | None = None
+    number: int = field(default_factory=count(1).__next__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class LoggedError:
     entry: ErrorEntry
     run_id: str
     occurred_at: datetime
+    number: int = field(default_factory=count(1).__next__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ class StoredTable:
     """One table: its marker, schema versions, rows by key text, plan, slice epochs and tombstones."""
 
     state: TableState
-    versions: list[Version] = field(default_factory=list)
+    versions: list[SchemaVersion] = field(default_factory=list)
     rows: dict[str, StoredRow] = field(default_factory=dict)
     plan: list[KeyRange] = field(default_factory=list)
     slice_epochs: dict[str, int] = field(default_factory=dict)
@@ -102,6 +105,25 @@ class StoredTable:
     @property
     def version(self) -> int:
         return self.versions[-1].schema.version if self.versions else 0
+
+    @property
+    def strategy(self) -> str:
+        """How the table keeps deletes, as ``deletion_log`` spells it."""
+        return "soft" if self.versions and self.versions[-1].schema.is_soft else "hard"
+
+    def is_live(self, row: StoredRow) -> bool:
+        """Whether a row is not flagged as deleted."""
+        return not (self.versions and row.values.get(self.versions[-1].schema.flag))
+
+    def remove(self, keys: Iterable[str], sequence: int) -> list[str]:
+        """Remove or flag live rows; the keys of those that there were."""
+        gone = [key for key in keys if (row := self.rows.get(key)) is not None and self.is_live(row)]
+        for key in gone:
+            row = self.rows.pop(key)
+            if self.strategy == "soft":
+                values = row.values | {self.versions[-1].schema.flag: True}
+                self.rows[key] = StoredRow(values, sequence, now())
+        return gone
 
     def copy(self) -> StoredTable:
         return StoredTable(
@@ -124,7 +146,7 @@ class Contents:
     """Everything in a store at one commit. A draft is changed by its transaction only.
 
     ``read_at`` says when an open generation was opened or last written to, ``removed`` what was counted
-    in metadata that is no longer kept.
+    in metadata that is no longer kept, ``discards`` the values discarded by table, column and action.
     """
 
     tables: dict[TableId, StoredTable] = field(default_factory=dict)
@@ -136,6 +158,7 @@ class Contents:
     errors: list[LoggedError] = field(default_factory=list)
     runs: dict[tuple[str, TableId], Run] = field(default_factory=dict)
     removed: dict[TableId, TableStatistics] = field(default_factory=dict)
+    discards: Counter[tuple[TableId, str, str]] = field(default_factory=Counter)
     _own: set[TableId] = field(default_factory=set)
 
     def draft(self) -> Contents:
@@ -149,6 +172,7 @@ class Contents:
             list(self.errors),
             dict(self.runs),
             dict(self.removed),
+            Counter(self.discards),
         )
 
     def table(self, table: TableId, mode: str = STREAM) -> StoredTable:

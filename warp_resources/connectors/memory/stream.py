@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from itertools import groupby
 
-from warp_resources.connectors.interfaces import ReadLimits
+from warp_resources.connectors.interfaces import ReadLimits, SourceScope
 from warp_resources.connectors.memory.columns import raw_columns
 from warp_resources.connectors.memory.originals import original
 from warp_resources.connectors.memory.server import LogEntry, MemoryServer
@@ -19,15 +19,13 @@ LOG = "log"
 
 
 class MemoryChangeStream:
-    """A ``ChangeStream``; ``covers`` tells which tables of the database are read."""
+    """A ``ChangeStream`` of the tables of a scope."""
 
-    def __init__(
-        self, server: MemoryServer, schema: str, database: str, covers: Callable[[str], bool], after: Position
-    ) -> None:
+    def __init__(self, server: MemoryServer, scope: SourceScope, after: Position) -> None:
         self._server = server
-        self._schema = schema
-        self._database = database
-        self._covers = covers
+        self._scope = scope
+        self._schema = scope.schema
+        self._database = scope.database
         self._at = log_number(after)
         self._demand_history()
 
@@ -39,7 +37,7 @@ class MemoryChangeStream:
         if not entries:
             return None
         self._at = entries[-1].number
-        mine = [entry for entry in entries if entry.database == self._database and self._covers(entry.table)]
+        mine = [entry for entry in entries if entry.database == self._database and self._scope.covers(entry.table)]
         return Changes(
             tables=tuple(self._batch(name, part) for name, part in _by_table(mine)),
             position={LOG: self._at},
@@ -72,7 +70,7 @@ class MemoryChangeStream:
         return TableBatch(
             table=TableId(self._schema, name),
             key=key,
-            columns=raw_columns(rows),
+            columns=raw_columns(rows, extended=self._scope.is_extended(name)),
             row_count=len(rows),
             deletes=raw_columns(gone),
             delete_count=len(gone),
@@ -90,7 +88,10 @@ def log_number(position: Position) -> int:
 
 
 def _cut(entries: Sequence[LogEntry], limits: ReadLimits) -> list[LogEntry]:
-    """Whole transactions within the limits, but at least one; one beyond ``max_bytes`` is cut inside."""
+    """Whole transactions within the limits, but at least one; one beyond ``max_bytes`` is cut inside.
+
+    What follows an event of a whole table is for the next cut.
+    """
     taken: list[LogEntry] = []
     size = 0
     for _, group in groupby(entries, key=lambda entry: entry.transaction):
@@ -102,6 +103,8 @@ def _cut(entries: Sequence[LogEntry], limits: ReadLimits) -> list[LogEntry]:
             return _within(part, limits.max_bytes)
         taken += part
         size += part_size
+        if part[-1].event is not None:
+            return taken
     return taken
 
 

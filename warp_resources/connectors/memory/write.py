@@ -16,7 +16,6 @@ from warp_resources.connectors.memory.store import (
     StoredLetter,
     StoredRow,
     StoredTable,
-    Version,
     now,
 )
 from warp_resources.errors import FencedOut, SchemaMoved
@@ -28,8 +27,9 @@ from warp_resources.model.batches import (
     TableReceipt,
     WriteReceipt,
 )
-from warp_resources.model.positions import BatchCommit, ChunkCommit, Commit, SliceState, StreamCommit
+from warp_resources.model.positions import BatchCommit, ChunkCommit, Commit, ReplayCommit, SliceState, StreamCommit
 from warp_resources.model.tables import TableId
+from warp_resources.model.versions import SchemaVersion
 
 Loss: TypeAlias = tuple[str | None, ...]
 """What makes two dead letters of one table the same."""
@@ -50,7 +50,7 @@ def write(contents: Contents, batch: ConformedBatch) -> WriteReceipt:
     for entry in batch.errors:
         contents.log_error(entry, batch.run_id)
     for table, receipt in receipts.items():
-        _count(contents, batch.run_id, table, _mode(batch.commit), receipt)
+        count_rows(contents, batch.run_id, table, _mode(batch.commit), receipt)
     return WriteReceipt(receipts, _move_marker(contents, batch.commit))
 
 
@@ -73,6 +73,9 @@ def demand_fence(contents: Contents, commit: Commit) -> None:
             table = contents.tables.get(commit.table)
             holds = table is not None and table.state.epoch == commit.epoch
             where = f"batch of {commit.table}"
+        case ReplayCommit():
+            # Fenced by its letters, each of which must still be pending.
+            return
     if not holds:
         raise FencedOut(
             "Another writer has taken over since this batch was built",
@@ -84,13 +87,7 @@ def demand_fence(contents: Contents, commit: Commit) -> None:
 
 def _write_table(contents: Contents, part: ConformedTable, commit: Commit, run_id: str) -> TableReceipt:
     table_id = part.schema.table
-    table = contents.table(table_id)
-    if table.version != part.based_on:
-        raise SchemaMoved(
-            "Another writer changed the table's schema", table=table_id, based_on=part.based_on, found=table.version
-        )
-    for entry in _register(table, part, run_id):
-        contents.log_error(entry, run_id)
+    table = register(contents, part, run_id)
     sequence = table.next_sequence()
     is_newer = _newer_than(table, commit)
     written = _put_rows(table, part, sequence, is_newer, keep_equal=isinstance(commit, BatchCommit))
@@ -98,24 +95,38 @@ def _write_table(contents: Contents, part: ConformedTable, commit: Commit, run_i
     deleted = [key for key in delete_keys if not is_newer(key)]
     if contents.open_generations(table_id):
         table.tombstones |= dict.fromkeys(deleted, sequence)
-    gone = [key for key in deleted if table.rows.pop(key, None) is not None]
-    position = commit.position if isinstance(commit, StreamCommit) else None
-    contents.deletions += [Deletion(table_id, key, now(), position) for key in gone]
+    gone = table.remove(deleted, sequence)
+    position = commit.place(table_id) if isinstance(commit, StreamCommit) else None
+    contents.deletions += [Deletion(table_id, key, now(), position, table.strategy) for key in gone]
     told = _told_already(contents, part)
-    rejected = _keep_letters(contents, part, sequence, {*written, *deleted}, is_newer)
+    basis = commit.basis if isinstance(commit, ChunkCommit) else sequence
+    rejected = _keep_letters(contents, part, sequence, basis, run_id, {*written, *deleted}, is_newer)
     is_unchanged = isinstance(commit, BatchCommit) and not written and not part.changes
     for entry in _new_errors(part, told, only_losses=is_unchanged):
         contents.log_error(entry, run_id)
+    for its in part.discards:
+        contents.discards[table_id, its.column, its.action] += its.count
     return TableReceipt(sequence, len(written), len(gone), rejected, part.byte_count)
 
 
-def _register(table: StoredTable, part: ConformedTable, run_id: str) -> list[ErrorEntry]:
-    if not part.changes:
-        return []
-    errors = apply_changes(table, part.changes)
-    table.versions.append(Version(part.schema, part.changes, now(), run_id))
-    table.state = replace(table.state, schema_version=part.schema.version)
-    return errors
+def register(contents: Contents, part: ConformedTable, run_id: str) -> StoredTable:
+    """Give a table the schema that its part was conformed to.
+
+    Raises:
+        SchemaMoved: it has another version than the one that the part is based on.
+    """
+    table_id = part.schema.table
+    table = contents.table(table_id)
+    if table.version != part.based_on:
+        raise SchemaMoved(
+            "Another writer changed the table's schema", table=table_id, based_on=part.based_on, found=table.version
+        )
+    if part.changes:
+        for entry in apply_changes(table, part.changes):
+            contents.log_error(entry, run_id)
+        table.versions.append(SchemaVersion(part.schema, part.changes, now(), run_id))
+        table.state = replace(table.state, schema_version=part.schema.version)
+    return table
 
 
 def _newer_than(table: StoredTable, commit: Commit) -> Callable[[str], bool]:
@@ -132,27 +143,34 @@ def _put_rows(
     table: StoredTable, part: ConformedTable, sequence: int, is_newer: Callable[[str], bool], *, keep_equal: bool
 ) -> list[str]:
     names = [column.stored for column in part.schema.columns]
+    alive = {part.schema.flag: False} if part.schema.flag else {}
     stamp = now()
     written: list[str] = []
     for key, row in zip(part.row_keys().to_pylist(), part.rows.to_pylist(), strict=True):
         if is_newer(key):
             continue
-        values = {name: row.get(name) for name in names}
+        values = {name: row.get(name) for name in names} | alive
         known = table.rows.get(key)
-        if keep_equal and known is not None and _is_same(known.values, values):
+        if keep_equal and known is not None and is_same(known.values, values):
             continue
         table.rows[key] = StoredRow(values, sequence, stamp)
         written.append(key)
     return written
 
 
-def _is_same(left: dict[str, Any], right: dict[str, Any]) -> bool:
+def is_same(left: dict[str, Any], right: dict[str, Any]) -> bool:
     """Equal to the last bit: NaN is NaN, and -0.0 is not 0.0."""
     return left.keys() == right.keys() and all(repr(value) == repr(right[name]) for name, value in left.items())
 
 
 def _keep_letters(
-    contents: Contents, part: ConformedTable, sequence: int, touched: set[str], is_newer: Callable[[str], bool]
+    contents: Contents,
+    part: ConformedTable,
+    sequence: int,
+    basis: int,
+    run_id: str,
+    touched: set[str],
+    is_newer: Callable[[str], bool],
 ) -> int:
     """Supersede what the commit outdates, then keep its own letters; those of outdated chunk rows say so.
 
@@ -162,21 +180,24 @@ def _keep_letters(
     letters = [letter for letter in part.dead_letters if _loss(letter) not in told]
     rejected = {letter.key_text for letter in part.dead_letters if letter.key_text and not is_newer(letter.key_text)}
     outdated = touched | rejected
-    contents.letters = [_kept(kept, table, told, outdated, sequence) for kept in contents.letters]
+    contents.letters = [_kept(kept, table, told, outdated, sequence, basis) for kept in contents.letters]
     statuses = [SUPERSEDED if letter.key_text and is_newer(letter.key_text) else PENDING for letter in letters]
     contents.letters += [
-        StoredLetter(letter, sequence, status, now(), None if status == PENDING else now())
+        StoredLetter(letter, sequence, status, now(), None if status == PENDING else now(), basis, run_id)
         for letter, status in zip(letters, statuses, strict=True)
     ]
     return statuses.count(PENDING)
 
 
-def _kept(kept: StoredLetter, table: TableId, told: set[Loss], outdated: set[str], sequence: int) -> StoredLetter:
+def _kept(
+    kept: StoredLetter, table: TableId, told: set[Loss], outdated: set[str], sequence: int, basis: int
+) -> StoredLetter:
     if kept.status != PENDING or kept.letter.table != table:
         return kept
     if _loss(kept.letter) in told:
-        return replace(kept, sequence=sequence)
-    return replace(kept, status=SUPERSEDED, resolved_at=now()) if kept.letter.key_text in outdated else kept
+        return replace(kept, sequence=sequence, basis=max(kept.basis or 0, basis))
+    is_outdated = kept.letter.key_text in outdated and kept.sequence <= basis
+    return replace(kept, status=SUPERSEDED, resolved_at=now()) if is_outdated else kept
 
 
 def _told_already(contents: Contents, part: ConformedTable) -> set[Loss]:
@@ -212,6 +233,7 @@ def _move_marker(contents: Contents, commit: Commit) -> int | None:
             row = contents.streams[commit.schema]
             row = replace(row, position=commit.position, sequence=row.sequence + 1, updated_at=now())
             contents.streams[commit.schema] = row
+            _note_aside(contents, commit)
             return row.sequence
         case ChunkCommit():
             _move_slice(contents, commit)
@@ -219,6 +241,18 @@ def _move_marker(contents: Contents, commit: Commit) -> int | None:
             table = contents.table(commit.table)
             table.state = replace(table.state, position=commit.position, updated_at=now())
     return None
+
+
+def _note_aside(contents: Contents, commit: StreamCommit) -> None:
+    for its in commit.aside:
+        table = contents.table(its.table)
+        since = table.state.aside_since or now()
+        table.state = replace(
+            table.state, aside_position=its.position, aside_reason=its.reason, aside_since=since, updated_at=now()
+        )
+    for name in commit.rejoined:
+        table = contents.table(name)
+        table.state = replace(table.state, aside_position=None, aside_reason=None, aside_since=None, updated_at=now())
 
 
 def _move_slice(contents: Contents, commit: ChunkCommit) -> None:
@@ -242,9 +276,11 @@ def _mode(commit: Commit) -> str:
             return "snapshot"
         case BatchCommit():
             return commit.counted_as
+        case ReplayCommit():
+            return "replay"
 
 
-def _count(contents: Contents, run_id: str, table: TableId, mode: str, receipt: TableReceipt) -> None:
+def count_rows(contents: Contents, run_id: str, table: TableId, mode: str, receipt: TableReceipt) -> None:
     """Add what a commit did to the run of the table, which the first commit opens."""
     run = contents.runs.get((run_id, table)) or Run(run_id, table, mode, "running", now())
     contents.runs[run_id, table] = replace(

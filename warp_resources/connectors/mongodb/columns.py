@@ -13,7 +13,15 @@ from bson.binary import Binary
 from warp_resources.arrow.types import arrow_type
 from warp_resources.connectors.mongodb.raw import KEY
 from warp_resources.connectors.mongodb.scalars import relaxed
-from warp_resources.connectors.mongodb.types import JSON, KEY_JSON, Carrier, Values, binary_carrier, carrier_of
+from warp_resources.connectors.mongodb.types import (
+    EXTENDED_JSON,
+    JSON,
+    KEY_JSON,
+    Carrier,
+    Values,
+    binary_carrier,
+    carrier_of,
+)
 from warp_resources.model.batches import RawColumn, Variant
 from warp_resources.model.tables import ColumnType
 
@@ -55,6 +63,15 @@ def column_of(field: Field) -> RawColumn:
     """A field's values by type and, of the key, by family. May change the values in place."""
     groups = _key_groups(field) if field.name == KEY else _groups(field)
     return RawColumn(field.name, tuple(carrier.variant(values) for carrier, values in groups))
+
+
+def extended_column_of(field: Field) -> RawColumn:
+    """As ``column_of``, with nested values as relaxed extended JSON."""
+    groups = _key_groups(field) if field.name == KEY else _groups(field)
+    return RawColumn(
+        field.name,
+        tuple((EXTENDED_JSON if carrier is JSON else carrier).variant(values) for carrier, values in groups),
+    )
 
 
 def concatenate(parts: Sequence[tuple[Sequence[RawColumn], int]]) -> tuple[RawColumn, ...]:

@@ -80,4 +80,11 @@ def _batch(scope: SourceScope, state: _State) -> TableBatch | None:
     deletes, delete_count = decode_keys([key.named(KEY) for key in state.gone])
     if not state.documents and not delete_count and not state.flaws:
         return None
-    return decode(TableId(scope.schema, state.collection), state.documents, deletes, delete_count, state.flaws)
+    return decode(
+        TableId(scope.schema, state.collection),
+        state.documents,
+        deletes,
+        delete_count,
+        state.flaws,
+        extended=scope.is_extended(state.collection),
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,13 @@ from bson.errors import InvalidBSON
 
 from warp_resources.arrow.keys import key_texts
 from warp_resources.connectors.mongodb.codec import CODEC
-from warp_resources.connectors.mongodb.columns import column_of, concatenate, transpose
+from warp_resources.connectors.mongodb.columns import (
+    Field,
+    column_of,
+    concatenate,
+    extended_column_of,
+    transpose,
+)
 from warp_resources.connectors.mongodb.json_text import has_negative_zero
 from warp_resources.connectors.mongodb.originals import original
 from warp_resources.connectors.mongodb.proof import encoded_size
@@ -58,13 +64,16 @@ def decode(
     deletes: tuple[RawColumn, ...] = (),
     delete_count: int = 0,
     flaws: Sequence[Flaw] = (),
+    *,
+    extended: bool = False,
 ) -> TableBatch:
     """A batch of raw documents, each of which has another key, of keys deleted and of ``flaws``.
 
     A document with a field name twice or with invalid UTF-8 becomes a flaw and is not among the
-    rows; a negative zero within JSON is a flaw of its column, and the row stays.
+    rows; a negative zero within JSON is a flaw of its column, and the row stays. ``extended``: nested values
+    become relaxed extended JSON.
     """
-    decoded = _decode(documents)
+    decoded = _decode(documents, extended=extended)
 
     def original_of(row: int) -> Original:
         return original(decoded.raw[row])
@@ -87,7 +96,12 @@ def decode_keys(keys: Sequence[bytes]) -> tuple[tuple[RawColumn, ...], int]:
 
     A key that cannot be decoded is left out: its row never was in the destination.
     """
-    decoded = _decode(keys)
+    return decode_fields(keys)
+
+
+def decode_fields(documents: Sequence[bytes], *, extended: bool = False) -> tuple[tuple[RawColumn, ...], int]:
+    """Columns of the documents that can be decoded, and their count."""
+    decoded = _decode(documents, extended=extended)
     return decoded.columns, len(decoded.raw)
 
 
@@ -101,9 +115,9 @@ def key_text(raw: bytes) -> str | None:
     return key_texts(columns[0].variants, 1)[0].as_py() if count else None
 
 
-def _decode(documents: Sequence[bytes]) -> Decoded:
+def _decode(documents: Sequence[bytes], *, extended: bool = False) -> Decoded:
     with _collector_off():
-        parts = list(_decoded_parts(documents))
+        parts = list(_extended_parts(documents) if extended else _decoded_parts(documents))
     columns = concatenate([(part.columns, len(part.raw)) for part in parts]) if parts else ()
     return Decoded(
         columns, [raw for part in parts for raw in part.raw], [fault for part in parts for fault in part.faults]
@@ -130,7 +144,12 @@ def _decoded_parts(documents: Sequence[bytes]) -> Iterator[Decoded]:
         yield _decode_part(part)
 
 
-def _decode_part(raw: list[bytes]) -> Decoded:
+def _extended_parts(documents: Sequence[bytes]) -> Iterator[Decoded]:
+    for part in _parts(documents):
+        yield _decode_part(part, extended_column_of)
+
+
+def _decode_part(raw: list[bytes], as_column: Callable[[Field], RawColumn] = column_of) -> Decoded:
     documents, raw, faults = _readable(raw)
     transposed = transpose(documents)
     if encoded_size(transposed) != sum(map(len, raw)):
@@ -139,7 +158,7 @@ def _decode_part(raw: list[bytes]) -> Decoded:
         documents = [document for document, is_doubled in zip(documents, doubled, strict=True) if not is_doubled]
         raw = [part for part, is_doubled in zip(raw, doubled, strict=True) if not is_doubled]
         transposed = transpose(documents)
-    columns = tuple(map(column_of, transposed.fields))
+    columns = tuple(map(as_column, transposed.fields))
     return Decoded(columns, raw, [*faults, *_negative_zeros(columns, raw)])
 
 

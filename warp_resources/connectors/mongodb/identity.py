@@ -10,7 +10,7 @@ import bson
 from bson import Decimal128
 from bson.errors import InvalidBSON
 
-from warp_resources.arrow.numbers import decimal_text, double_text, number_key
+from warp_resources.arrow.number_keys import decimal_key, double_key
 from warp_resources.connectors.mongodb.codec import CODEC
 from warp_resources.connectors.mongodb.decode import key_text
 from warp_resources.connectors.mongodb.raw import DOCUMENT, KEY, Element, has_duplicate_fields, key_of
@@ -37,7 +37,7 @@ def identity_of(key: Element) -> Hashable:
     if kind == _DOUBLE:
         return _double(_number(value)[0])
     if kind == _DECIMAL:
-        return _spelled_number(decimal_text(decimal_literal(Decimal128.from_bid(value))))
+        return _spelled_number(decimal_key(decimal_literal(Decimal128.from_bid(value))))
     return _document(value) if kind == DOCUMENT else _spelled(kind, value)
 
 
@@ -50,11 +50,10 @@ def document_identity(raw: bytes) -> Hashable:
 def _double(number: float) -> Hashable:
     if -_LARGEST_PLAIN <= number <= _LARGEST_PLAIN and number.is_integer():
         return int(number)
-    return _spelled_number(double_text(number))
+    return _spelled_number(double_key(number))
 
 
-def _spelled_number(text: str) -> Hashable:
-    spelled = number_key(text)
+def _spelled_number(spelled: str) -> Hashable:
     return int(spelled) if spelled.removeprefix("-").isdigit() else spelled
 
 

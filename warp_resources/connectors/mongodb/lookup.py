@@ -32,7 +32,7 @@ class LookUp:
         max_bytes: the room for all documents together; one alone may exceed it. None: no bound.
     """
 
-    def __init__(self, client: Client, database: str, not_before: ClusterTime, max_bytes: int | None) -> None:
+    def __init__(self, client: Client, database: str, not_before: ClusterTime | None, max_bytes: int | None) -> None:
         self._client, self._database, self._not_before = client, database, not_before
         self._max_bytes = max_bytes
         self._found: dict[str, tuple[int, int]] = {}

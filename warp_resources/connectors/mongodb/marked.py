@@ -25,7 +25,13 @@ _UNMARKED_TYPES = [1, 2, 3, _ARRAY, 5, 6, 7, 8, 11, 12, 13, 14, 15, 16, 17, 18, 
 
 
 def read_marked(
-    client: Client, database: str, table: TableId, marked: MarkedRange, limits: ReadLimits
+    client: Client,
+    database: str,
+    table: TableId,
+    marked: MarkedRange,
+    limits: ReadLimits,
+    *,
+    extended: bool = False,
 ) -> Iterator[TableBatch]:
     """The rows of a marker's range, in batches within the limits, as committed by a majority."""
     batch_size = row_limit(limits, collection_size(client, database, table.name))
@@ -41,7 +47,7 @@ def read_marked(
             while remaining:
                 part = within(remaining, limits.max_bytes)
                 remaining = remaining[len(part) :]
-                yield decode(table, part)
+                yield decode(table, part, extended=extended)
 
 
 def last_of_each_key(documents: list[bytes]) -> list[bytes]:

@@ -23,7 +23,7 @@ EXTENDED_JSON, BASE64 = "extended_json", "base64"
 
 def original(raw: bytes) -> Original:
     """A document as canonical extended JSON where that reads back byte for byte, else in base64."""
-    record, encoding = _spell(raw)
+    record, encoding = spelled(raw)
     return Original(record, encoding, primary_key(raw))
 
 
@@ -38,7 +38,7 @@ def primary_key(raw: bytes) -> str:
         key = None
     if key is None:
         return "{}"
-    text, encoding = _spell(key.named("_id"))
+    text, encoding = spelled(key.named("_id"))
     return text if encoding == EXTENDED_JSON else json_util.dumps({"_id": {"$bson": text}})
 
 
@@ -58,7 +58,8 @@ def exact_text(raw: bytes) -> str | None:
         return None
 
 
-def _spell(raw: bytes) -> tuple[str, str]:
+def spelled(raw: bytes) -> tuple[str, str]:
+    """A document as text, with the encoding of that text."""
     text = exact_text(raw)
     return (base64.b64encode(raw).decode(), BASE64) if text is None else (text, EXTENDED_JSON)
 

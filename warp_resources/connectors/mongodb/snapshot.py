@@ -56,6 +56,8 @@ def read_chunk(
     resume: str | None,
     limits: ReadLimits,
     not_before: ClusterTime | None,
+    *,
+    extended: bool = False,
 ) -> Chunk:
     """The next rows of a slice; the row at the resume bound itself is not read again."""
     limit = row_limit(limits, collection_size(client, database, table.name))
@@ -69,7 +71,7 @@ def read_chunk(
         found += _at_max_key(client, database, {**command, "limit": 1, "batchSize": 1})
     documents = within(found, min(limits.max_bytes, _CHUNK_BYTES))
     reached = bound_text(documents[-1]) if documents else resume
-    return Chunk(decode(table, documents), reached, is_last and len(documents) == len(found))
+    return Chunk(decode(table, documents, extended=extended), reached, is_last and len(documents) == len(found))
 
 
 def collection_size(client: Client, database: str, collection: str) -> Size:

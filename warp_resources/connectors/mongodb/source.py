@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from bson.codec_options import CodecOptions
 
 from warp_resources.connectors.interfaces import ChangeStream, MarkedRange, ReadLimits, SourceScope, SourceTable
-from warp_resources.connectors.mongodb import checks, marked, snapshot, tables
+from warp_resources.connectors.mongodb import checks, keyed, marked, snapshot, tables
 from warp_resources.connectors.mongodb.connect import Connection
+from warp_resources.connectors.mongodb.decode import decode
 from warp_resources.connectors.mongodb.errors import translated
 from warp_resources.connectors.mongodb.feed import Feed
 from warp_resources.connectors.mongodb.options import MongoOptions
 from warp_resources.connectors.mongodb.raw import KEY
+from warp_resources.connectors.mongodb.redaction import redacted
+from warp_resources.connectors.mongodb.restoring import restored
 from warp_resources.connectors.mongodb.stream import MongoChangeStream
-from warp_resources.connectors.mongodb.tokens import applied_time, position_of, seen_time, tick_before, token_time
-from warp_resources.model.batches import Chunk, TableBatch
+from warp_resources.connectors.mongodb.tokens import (
+    applied_time,
+    position_of,
+    seen_time,
+    sort_key,
+    tick_before,
+    token_time,
+)
+from warp_resources.model.batches import Chunk, Original, Replacements, TableBatch
 from warp_resources.model.capabilities import SourceCapabilities
 from warp_resources.model.positions import KeyRange, Position
 from warp_resources.model.tables import TableId
@@ -28,7 +38,7 @@ _AWARE: CodecOptions[dict[str, Any]] = CodecOptions(tz_aware=True)
 class MongoSource:
     """Collections as tables, ``_id`` as their key, and the change stream as their log."""
 
-    capabilities: ClassVar[SourceCapabilities] = SourceCapabilities(frozenset({"log", "timestamp"}))
+    capabilities: ClassVar[SourceCapabilities] = SourceCapabilities(frozenset({"log", "timestamp", "hash"}))
     Options: ClassVar[type[MongoOptions]] = MongoOptions
 
     def __init__(self, options: MongoOptions) -> None:
@@ -73,6 +83,9 @@ class MongoSource:
     def is_reached(self, position: Position, target: Position) -> bool:
         return seen_time(position) >= seen_time(target)
 
+    def has_delivered(self, position: Position, other: Position) -> bool:
+        return sort_key(position) >= sort_key(other)
+
     def stream(self, scope: SourceScope, after: Position) -> ChangeStream:
         return MongoChangeStream(self._connection.reader(), scope, after, self._address, self._longest_wait)
 
@@ -93,7 +106,14 @@ class MongoSource:
         with translated(self._address):
             reader = self._connection.reader()
             return snapshot.read_chunk(
-                reader, scope.database, TableId(scope.schema, table), key_range, resume, limits, after
+                reader,
+                scope.database,
+                TableId(scope.schema, table),
+                key_range,
+                resume,
+                limits,
+                after,
+                extended=scope.is_extended(table),
             )
 
     def read_marked(
@@ -101,7 +121,29 @@ class MongoSource:
     ) -> Iterator[TableBatch]:
         with translated(self._address):
             reader = self._connection.reader()
-            yield from marked.read_marked(reader, scope.database, TableId(scope.schema, table), marked_range, limits)
+            yield from marked.read_marked(
+                reader,
+                scope.database,
+                TableId(scope.schema, table),
+                marked_range,
+                limits,
+                extended=scope.is_extended(table),
+            )
+
+    def redact(self, scope: SourceScope, table: str, original: Original, replacements: Replacements) -> Original:
+        return redacted(original, replacements, extended=scope.is_extended(table))
+
+    def read_keys(self, scope: SourceScope, table: str, keys: Sequence[str], not_before: Position | None) -> TableBatch:
+        after = None if not_before is None else applied_time(not_before)
+        with translated(self._address):
+            reader = self._connection.reader()
+            extended = scope.is_extended(table)
+            return keyed.read_keys(reader, scope.database, TableId(scope.schema, table), keys, after, extended=extended)
+
+    def restore(self, scope: SourceScope, table: str, originals: Sequence[Original]) -> TableBatch:
+        documents, flaws = restored(originals)
+        named = TableId(scope.schema, table)
+        return decode(named, documents, flaws=flaws, extended=scope.is_extended(table))
 
     def close(self) -> None:
         self._connection.close()

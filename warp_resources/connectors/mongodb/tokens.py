@@ -71,6 +71,15 @@ def seen_time(position: Position) -> ClusterTime:
     return tick_before(token_time(token_of(position)))
 
 
+def sort_key(position: Position) -> str:
+    """What sorts the positions of one deployment by what a stream there has delivered.
+
+    A token is a sort key in hexadecimal, which the server itself compares as text; one that names no event
+    sorts before the events of its time.
+    """
+    return str(token_of(position)["_data"]).upper()
+
+
 def applied_time(position: Position) -> ClusterTime:
     """The cluster time that a read must have reached to show every change that was delivered."""
     return proved_time(token_of(position))

@@ -5,7 +5,7 @@ BSON                                   column type    key family  carried as
 =====================================  =============  ==========  =======================================
 int32, int64                           int64          number      int64; ``exact`` as the values prove
 double                                 double         number      double
-decimal128                             numeric        number      decimal literal with its scale
+decimal128                             numeric        decimal     decimal literal with its scale
 bool                                   bool           bool        bool
 string, symbol                         text           string      string
 ObjectId                               text           objectId    24 hexadecimal digits
@@ -37,7 +37,7 @@ from bson.binary import Binary
 from warp_resources.arrow.numbers import integers_are_exact
 from warp_resources.arrow.types import arrow_type
 from warp_resources.connectors.mongodb.json_text import json_texts
-from warp_resources.connectors.mongodb.scalars import decimal_literal, is_uuid, milliseconds
+from warp_resources.connectors.mongodb.scalars import decimal_literal, is_uuid, milliseconds, relaxed
 from warp_resources.model.batches import Variant
 from warp_resources.model.tables import ColumnType, Kind
 
@@ -107,6 +107,7 @@ _UUID = Carrier(ColumnType(Kind.UUID), "uuid", _direct(Kind.UUID))
 _DATE = Carrier(ColumnType(Kind.TIMESTAMP_TZ, unit="ms"), "date", _dates)
 _INTEGER = Carrier(ColumnType(Kind.INT64), "number", _direct(Kind.INT64))
 JSON = Carrier(ColumnType(Kind.JSON), "json", json_texts)
+EXTENDED_JSON = Carrier(ColumnType(Kind.JSON), "json", _spelled(Kind.JSON, relaxed))
 # Of keys: takes texts that are relaxed extended JSON already.
 KEY_JSON = Carrier(ColumnType(Kind.TEXT), "json", _direct(Kind.TEXT))
 
@@ -114,7 +115,7 @@ _CARRIERS: dict[type, Carrier] = {
     int: _INTEGER,
     Int64: _INTEGER,
     float: Carrier(ColumnType(Kind.DOUBLE), "number", _direct(Kind.DOUBLE)),
-    Decimal128: Carrier(ColumnType(Kind.NUMERIC), "number", _spelled(Kind.NUMERIC, decimal_literal)),
+    Decimal128: Carrier(ColumnType(Kind.NUMERIC), "decimal", _spelled(Kind.NUMERIC, decimal_literal)),
     bool: Carrier(ColumnType(Kind.BOOL), "bool", _direct(Kind.BOOL)),
     str: Carrier(ColumnType(Kind.TEXT), "string", _direct(Kind.TEXT)),
     ObjectId: Carrier(ColumnType(Kind.TEXT), "objectId", _object_ids),

@@ -26,10 +26,10 @@ from warp_resources.connectors.postgresql.stale import (
     Stale,
     any_stale,
     count_blocks,
-    delete_stale,
     heap_file,
     hold_table,
 )
+from warp_resources.connectors.postgresql.stale_removal import remove_stale
 from warp_resources.connectors.postgresql.table_commit import SNAPSHOT
 from warp_resources.errors import OperatorError
 from warp_resources.model.batches import ErrorEntry, TableReceipt
@@ -165,7 +165,7 @@ def _clean(session: Session, state: GenerationState, heap: _Heap, first_block: i
         if stale is None:
             return None
         sequence = row.state.sequence + 1
-        removed = connection.execute(delete_stale(stale, sequence=sequence)).rowcount
+        removed, rejected = remove_stale(connection, stale, sequence, run_id)
         advance_table(
             connection,
             table,
@@ -174,7 +174,14 @@ def _clean(session: Session, state: GenerationState, heap: _Heap, first_block: i
             version=row.state.schema_version,
             stream_sequence=row.stream_sequence,
         )
-        count_rows(connection, run_id, table, SNAPSHOT, TableReceipt(sequence, rows_deleted=removed), None)
+        count_rows(
+            connection,
+            run_id,
+            table,
+            SNAPSHOT,
+            TableReceipt(sequence, rows_deleted=removed, rows_rejected=rejected),
+            None,
+        )
         return removed
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
+from warp_resources.connectors.postgresql.aside import aside_tables, note_aside
+from warp_resources.connectors.postgresql.careful import Outcome, row_count, write_carefully
+from warp_resources.connectors.postgresql.discards import add_discards
 from warp_resources.connectors.postgresql.generations import move_slice
 from warp_resources.connectors.postgresql.letters import add_errors
 from warp_resources.connectors.postgresql.markers import (
@@ -15,6 +18,7 @@ from warp_resources.connectors.postgresql.markers import (
     lock_tables,
     move_stream,
 )
+from warp_resources.connectors.postgresql.refusals import refusal_of
 from warp_resources.connectors.postgresql.session import Connection, Session
 from warp_resources.connectors.postgresql.staged import (
     Staged,
@@ -26,8 +30,10 @@ from warp_resources.connectors.postgresql.staged import (
 from warp_resources.connectors.postgresql.staging import StagingTable, StagingTables
 from warp_resources.connectors.postgresql.straight import straight_copy
 from warp_resources.connectors.postgresql.table_commit import LockedTable, TablePart, write_part
-from warp_resources.errors import FencedOut
-from warp_resources.model.batches import ConformedBatch, ConformedTable, TableReceipt, WriteReceipt
+from warp_resources.connectors.postgresql.table_failures import concerning
+from warp_resources.connectors.rejections import Rejections
+from warp_resources.errors import FencedOut, OperatorError
+from warp_resources.model.batches import ConformedBatch, ConformedTable, WriteReceipt
 from warp_resources.model.positions import BatchCommit, ChunkCommit, Commit, StreamCommit
 from warp_resources.model.tables import TableId
 
@@ -43,35 +49,76 @@ from unnest(%(tables)s::text[]) as t (name)
 """
 
 
-def write_batch(session: Session, staging: StagingTables, batch: ConformedBatch) -> WriteReceipt:
-    """Commit all of a batch or nothing.
+def write_batch(
+    session: Session, staging: StagingTables, batch: ConformedBatch, rejections: Rejections
+) -> WriteReceipt:
+    """Commit all of a batch or nothing, but for single rows that the tables' own constraints refuse.
 
     Raises:
         FencedOut: another writer has taken over.
+        TableFailure: a table's constraints refuse more rows than its rules allow.
         SchemaMoved: a table's schema is not the one that its part was conformed to.
         TransientError: nothing is committed, or the answer to the commit was lost; the marker tells which.
     """
+    try:
+        return _write(session, staging, batch, rejections)
+    except OperatorError as error:
+        if refusal_of(error.__cause__) is None:
+            raise
+    # Only now, so that a batch of which nothing is refused costs nothing more.
+    return _write(session, staging, batch, rejections, carefully=True)
+
+
+def _write(
+    session: Session,
+    staging: StagingTables,
+    batch: ConformedBatch,
+    rejections: Rejections,
+    *,
+    carefully: bool = False,
+) -> WriteReceipt:
     tables = sorted(batch.tables, key=lambda part: part.schema.table)
     with session.connected() as connection:
-        heads = [_head(connection, part, batch.commit) for part in tables]
+        heads = [None if carefully else _head(connection, part, batch.commit) for part in tables]
         reserved = iter(staging.reserve(connection, [layout for part in tables for layout in _layouts(part)]))
     with session.transaction() as connection:
         parts = [_stage(connection, staging, reserved, *pair) for pair in zip(tables, heads, strict=True)]
         stream_sequence = _pass_fence(connection, batch.commit)
         named = {part.schema.table for part in tables}
         marked = {batch.commit.table} if isinstance(batch.commit, BatchCommit) else set()
-        rows = lock_tables(connection, [*named, *marked - named], _mode(batch.commit))
+        noted = aside_tables(batch.commit)
+        rows = lock_tables(connection, [*named, *(marked | noted) - named], _mode(batch.commit))
         _refuse_overtaken(batch.commit, rows)
         locked = _locked(connection, parts, rows, batch.commit)
-        receipts: dict[TableId, TableReceipt] = {}
-        for part in parts:
-            name = part.table.schema.table
-            receipts[name] = write_part(connection, part, locked[name], batch.commit, batch.run_id)
+        if carefully:
+            outcomes = write_carefully(connection, parts, locked, batch.commit, batch.run_id, rejections)
+        else:
+            outcomes = _write_parts(connection, parts, locked, batch.commit, batch.run_id)
         for name in marked - named:
             _move_marker(connection, name, rows[name], batch.commit)
+        note_aside(connection, batch.commit)
         staging.empty(connection)
         add_errors(connection, batch.errors, batch.run_id)
-    return WriteReceipt(receipts, stream_sequence)
+        add_discards(connection, tables)
+    for name, outcome in outcomes.items():
+        rejections.note(name, outcome.rows, outcome.refused)
+    return WriteReceipt({name: outcome.receipt for name, outcome in outcomes.items()}, stream_sequence)
+
+
+def _write_parts(
+    connection: Connection,
+    parts: list[TablePart],
+    locked: dict[TableId, LockedTable],
+    commit: Commit,
+    run_id: str,
+) -> dict[TableId, Outcome]:
+    outcomes = {}
+    for part in parts:
+        name = part.table.schema.table
+        with concerning(connection, name, commit):
+            receipt = write_part(connection, part, locked[name], commit, run_id)
+        outcomes[name] = Outcome(receipt, row_count(part.table), 0)
+    return outcomes
 
 
 def _layouts(part: ConformedTable) -> list[tuple[str, ...]]:
@@ -85,7 +132,8 @@ def _head(connection: Connection, part: ConformedTable, commit: Commit) -> int |
     """How many rows have to be staged although the rest can be copied straight; None means all."""
     if not isinstance(commit, ChunkCommit):
         return None
-    way = straight_copy(connection, part, commit)
+    with concerning(connection, part.schema.table, commit):
+        way = straight_copy(connection, part, commit)
     return None if way is None else way.head
 
 

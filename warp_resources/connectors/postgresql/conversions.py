@@ -7,7 +7,7 @@ from importlib.resources import files
 
 from psycopg import sql
 
-from warp_resources.arrow.keys import BINARY, BOOL, DATE, JSON, MIXED, NUMBER, OBJECT_ID, family_of
+from warp_resources.arrow.keys import BINARY, BOOL, DATE, DECIMAL, JSON, MIXED, NUMBER, OBJECT_ID, family_of
 from warp_resources.arrow.keys import UUID as UUID_FAMILY
 from warp_resources.connectors.postgresql.types import stored_type
 from warp_resources.errors import OperatorError
@@ -72,7 +72,9 @@ def key_json(column: Column, value: sql.Composable) -> sql.Composed:
         subtype = sql.Literal(family.removeprefix(BINARY))
         return sql.SQL("pg_temp.warp_binary_key({}, {})").format(value, subtype)
     if family == NUMBER:
-        return sql.SQL("pg_temp.warp_number_key({})").format(_numeric(its, value))
+        return sql.SQL("pg_temp.warp_number_key({})").format(_key_numeric(its, value))
+    if family == DECIMAL:
+        return sql.SQL("pg_temp.warp_decimal_key({})").format(value)
     if family == OBJECT_ID:
         return sql.SQL("'{{\"$oid\": \"' || {} || '\"}}'").format(value)
     if family == BOOL:
@@ -88,16 +90,19 @@ def compound_key(columns: Sequence[Column], alias: str) -> sql.Composed:
     return sql.SQL("'[' || {} || ']'").format(sql.SQL(" || ', ' || ").join(parts))
 
 
-def converted(before: ColumnType, after: ColumnType, value: sql.Composable) -> sql.Composable:
-    """A stored value in the type that its column widens to.
+def converted(before: ColumnType, after: ColumnType, value: sql.Composable, *, is_key: bool = False) -> sql.Composable:
+    """A stored value in the type that its column widens to; of a number that is a key the value counts, not its text.
 
     Raises:
         OperatorError: the lattice never asks for this step.
     """
     if after.kind is Kind.TEXT:
         return canonical_text(before, value)
+    if after.kind is Kind.JSON:
+        return _canonical_json(before, value)
     if after.kind is Kind.NUMERIC and before.kind in _FLOATS:
-        return sql.SQL("{}::{}").format(_numeric(before, value), sql.SQL(stored_type(after)))
+        number = _key_numeric(before, value) if is_key else _numeric(before, value)
+        return sql.SQL("{}::{}").format(number, sql.SQL(stored_type(after)))
     if before.kind in _CASTS.get(after.kind, ()):
         return sql.SQL("{}::{}").format(value, sql.SQL(stored_type(after)))
     raise OperatorError(
@@ -106,6 +111,24 @@ def converted(before: ColumnType, after: ColumnType, value: sql.Composable) -> s
         before=before,
         after=after,
     )
+
+
+def _canonical_json(column: ColumnType, value: sql.Composable) -> sql.Composable:
+    """A stored value as canonical JSON, as ``arrow.json`` spells it; jsonb has no negative zero."""
+    if column.kind is Kind.JSON:
+        return value
+    if column.kind in (*_INTEGERS, Kind.BOOL):
+        return sql.SQL("to_jsonb({})").format(value)
+    text = canonical_text(column, value)
+    if column.kind in (*_FLOATS, Kind.NUMERIC):
+        return sql.SQL("pg_temp.warp_number_json({})").format(text)
+    return sql.SQL("to_jsonb({})").format(text)
+
+
+def _key_numeric(column: ColumnType, value: sql.Composable) -> sql.Composed:
+    if column.kind in _FLOATS:
+        return sql.SQL("pg_temp.warp_double_key({}::double precision)").format(value)
+    return sql.SQL("{}::numeric").format(value)
 
 
 def _numeric(column: ColumnType, value: sql.Composable) -> sql.Composed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from psycopg import sql
 
@@ -11,6 +12,7 @@ from warp_resources.connectors.postgresql.merge import SEQUENCE, SYNCED_AT, key_
 from warp_resources.connectors.postgresql.types import stored_type
 from warp_resources.model.tables import ChangeKind, Column, Kind, SchemaChange, TableSchema
 
+_BETWEEN_NAMES = "_warp_renamed_"
 ALTERING = (ChangeKind.ALTER_TYPE, ChangeKind.KEY_TO_JSON)
 
 
@@ -26,6 +28,8 @@ def create_table(schema: TableSchema) -> sql.Composed:
         sql.SQL("{} bigint not null").format(sql.Identifier(SEQUENCE)),
         sql.SQL("{} timestamp with time zone not null").format(sql.Identifier(SYNCED_AT)),
     ]
+    if schema.flag:
+        columns.append(_flag(schema.flag))
     if schema.key:
         key = sql.SQL(", ").join(sql.Identifier(column.stored) for column in _in_key_order(schema))
         columns.append(sql.SQL("primary key ({})").format(key))
@@ -38,6 +42,37 @@ def alter_table(schema: TableSchema, changes: Sequence[SchemaChange]) -> sql.Com
     if not steps:
         return None
     return sql.SQL("alter table {} {}").format(table_identifier(schema), sql.SQL(", ").join(steps))
+
+
+def rename_flag(schema: TableSchema, changes: Sequence[SchemaChange]) -> sql.Composed | None:
+    """Give the column that marks deleted rows its new name, which no other step can share a statement with."""
+    for change in changes:
+        if change.kind is ChangeKind.DELETION and change.before and change.after and change.before != change.after:
+            return sql.SQL("alter table {} rename column {} to {}").format(
+                table_identifier(schema),
+                sql.Identifier(change.before.stored),
+                sql.Identifier(change.after.stored),
+            )
+    return None
+
+
+def rename_columns(schema: TableSchema, changes: Sequence[SchemaChange]) -> list[sql.Composed]:
+    """Give columns other names, each in a statement of its own; names may be swapped."""
+    pairs = [
+        (change.before.stored, change.after.stored)
+        for change in changes
+        if change.kind is ChangeKind.RENAME_COLUMN and change.before and change.after
+    ]
+    if {before for before, _ in pairs} & {after for _, after in pairs}:
+        between = [f"{_BETWEEN_NAMES}{number}" for number in range(len(pairs))]
+        steps = list(zip((before for before, _ in pairs), between, strict=True))
+        pairs = [*steps, *zip(between, (after for _, after in pairs), strict=True)]
+    return [
+        sql.SQL("alter table {} rename column {} to {}").format(
+            table_identifier(schema), sql.Identifier(before), sql.Identifier(after)
+        )
+        for before, after in pairs
+    ]
 
 
 def negative_zeros(schema: TableSchema, column: Column, most_keys: int) -> sql.Composed:
@@ -62,6 +97,10 @@ def _step(schema: TableSchema, change: SchemaChange) -> sql.Composed | None:
         return None
     if change.kind is ChangeKind.ADD_COLUMN:
         return sql.SQL("add column {}").format(_definition(column, is_key=False))
+    if change.kind is ChangeKind.BEGIN_REWRITE and column.rewrite is not None:
+        return sql.SQL("add column {}").format(_definition(replace(column, stored=column.rewrite.stored), is_key=False))
+    if change.kind is ChangeKind.DELETION and before is None:
+        return sql.SQL("add column {}").format(_flag(column.stored))
     if change.kind not in ALTERING or before is None:
         return None
     value = sql.Identifier(before.stored)
@@ -71,7 +110,7 @@ def _step(schema: TableSchema, change: SchemaChange) -> sql.Composed | None:
     elif stored_type(before.type) == stored_type(column.type):
         return None
     else:
-        using = converted(before.type, column.type, value)
+        using = converted(before.type, column.type, value, is_key=column.name in schema.key)
     return sql.SQL("alter column {} type {} using {}").format(
         value, _type(column, is_key=column.name in schema.key), using
     )
@@ -80,6 +119,10 @@ def _step(schema: TableSchema, change: SchemaChange) -> sql.Composed | None:
 def _definition(column: Column, *, is_key: bool) -> sql.Composed:
     null = sql.SQL(" not null" if is_key else "")
     return sql.SQL("{} {}{}").format(sql.Identifier(column.stored), _type(column, is_key=is_key), null)
+
+
+def _flag(name: str) -> sql.Composed:
+    return sql.SQL("{} boolean not null default false").format(sql.Identifier(name))
 
 
 def _type(column: Column, *, is_key: bool) -> sql.SQL:

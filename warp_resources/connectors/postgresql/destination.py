@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import ClassVar
 
 import pyarrow as pa
-from psycopg import sql
 from pydantic import BaseModel
 
 from warp_resources.connectors.postgresql import (
     closing,
     covering,
     generations,
+    kept_letters,
     letters,
     markers,
     opening,
@@ -21,24 +22,31 @@ from warp_resources.connectors.postgresql import (
     registry,
     reports,
     retention,
+    rewrites,
+    rollback,
     runs,
     statistics,
 )
 from warp_resources.connectors.postgresql.check import check_server
 from warp_resources.connectors.postgresql.commit import write_batch
-from warp_resources.connectors.postgresql.merge import table_identifier
+from warp_resources.connectors.postgresql.comparison import PostgresComparison, comparison
 from warp_resources.connectors.postgresql.migrations import check_metadata, is_prepared, prepare
 from warp_resources.connectors.postgresql.options import PostgresOptions
+from warp_resources.connectors.postgresql.replaying import write_replay
+from warp_resources.connectors.postgresql.rewriting import Pace, advance_rewrite
 from warp_resources.connectors.postgresql.session import Connection, Session
 from warp_resources.connectors.postgresql.staging import StagingTables
 from warp_resources.connectors.postgresql.state import PostgresStateStore
+from warp_resources.connectors.rejections import Rejections
 from warp_resources.model.batches import ConformedBatch, ErrorEntry, WriteReceipt
 from warp_resources.model.capabilities import Capabilities
+from warp_resources.model.letters import ErrorSelection, KeptError, KeptLetter, LetterCount, LetterSelection
 from warp_resources.model.positions import (
     ChunkBasis,
     GenerationState,
     KeyRange,
     Position,
+    ReplayCommit,
     SliceState,
     StreamCommit,
     StreamState,
@@ -46,8 +54,10 @@ from warp_resources.model.positions import (
 )
 from warp_resources.model.reports import FinishedSlice, RunFigures
 from warp_resources.model.retention import RetentionPeriods
+from warp_resources.model.rewrites import RewriteState
 from warp_resources.model.statistics import TableStatistics
 from warp_resources.model.tables import TableId, TableSchema
+from warp_resources.model.versions import Rollback, SchemaVersion
 
 
 class PostgresDestination:
@@ -62,6 +72,8 @@ class PostgresDestination:
         self._options = options
         self._session = Session(options)
         self._staging = StagingTables(self._session)
+        self._rejections = Rejections()
+        self._pace = Pace()
         self._checked = 0
 
     def state_store(self) -> PostgresStateStore:
@@ -79,6 +91,18 @@ class PostgresDestination:
     def table_schemas(self, schema: str) -> dict[str, TableSchema]:
         with self._session.connected() as connection:
             return registry.latest_schemas(connection, schema) if self._is_prepared(connection) else {}
+
+    def schema_versions(self, table: TableId, newest: int | None = None) -> list[SchemaVersion]:
+        with self._session.connected() as connection:
+            return registry.schema_versions(connection, table, newest) if self._is_prepared(connection) else []
+
+    def plan_rollback(self, table: TableId, version: int) -> Rollback:
+        with self._session.transaction() as connection:
+            return rollback.plan_rollback(connection, table, version)
+
+    def roll_back(self, table: TableId, version: int, run_id: str) -> Rollback:
+        with self._session.transaction() as connection:
+            return rollback.roll_back(connection, table, version, run_id)
 
     def stream_state(self, schema: str) -> StreamState | None:
         with self._session.connected() as connection:
@@ -133,9 +157,11 @@ class PostgresDestination:
         generation: str,
         slices: Sequence[str] | None = None,
         ceiling: Position | None = None,
+        *,
+        removes_stale: bool = True,
     ) -> GenerationState:
         with self._session.transaction() as connection:
-            return opening.open_reading(connection, table, generation, slices, ceiling)
+            return opening.open_reading(connection, table, generation, slices, ceiling, removes_stale=removes_stale)
 
     def abandon_idle_generations(self, schema: str, idle: timedelta) -> int:
         with self._session.transaction() as connection:
@@ -161,7 +187,16 @@ class PostgresDestination:
             closing.abandon(connection, [table], lambda state: state.generation == generation, reason)
 
     def write(self, batch: ConformedBatch) -> WriteReceipt:
-        return write_batch(self._session, self._staging, batch)
+        if isinstance(batch.commit, ReplayCommit):
+            return write_replay(self._session, self._staging, batch, batch.commit)
+        return write_batch(self._session, self._staging, batch, self._rejections)
+
+    def rewrites(self, schema: str) -> list[RewriteState]:
+        with self._session.connected() as connection:
+            return rewrites.rewrite_states(connection, schema) if self._is_prepared(connection) else []
+
+    def advance_rewrite(self, table: TableId, run_id: str) -> RewriteState | None:
+        return advance_rewrite(self._session, self._pace, table, run_id)
 
     def record_run(
         self,
@@ -180,6 +215,24 @@ class PostgresDestination:
         with self._session.transaction() as connection:
             letters.add_errors(connection, errors, run_id)
 
+    def dead_letters(self, selection: LetterSelection, *, with_records: bool = True) -> list[KeptLetter]:
+        with self._session.connected() as connection:
+            if not self._is_prepared(connection):
+                return []
+            return kept_letters.dead_letters(connection, selection, with_records=with_records)
+
+    def letter_counts(self, selection: LetterSelection) -> list[LetterCount]:
+        with self._session.connected() as connection:
+            return kept_letters.letter_counts(connection, selection) if self._is_prepared(connection) else []
+
+    def discard_letters(self, selection: LetterSelection) -> int:
+        with self._session.transaction() as connection:
+            return kept_letters.discard_letters(connection, selection)
+
+    def logged_errors(self, selection: ErrorSelection) -> list[KeptError]:
+        with self._session.connected() as connection:
+            return kept_letters.logged_errors(connection, selection) if self._is_prepared(connection) else []
+
     def remove_expired(self, periods: RetentionPeriods, limit: int) -> int:
         return retention.remove_expired(self._session, periods, limit)
 
@@ -188,8 +241,7 @@ class PostgresDestination:
             schema = registry.latest_schema(connection, table) if self._is_prepared(connection) else None
             if schema is None or not registry.is_stored(connection, schema):
                 return 0
-            counted = connection.execute(sql.SQL("select count(*) from {}").format(table_identifier(schema)))
-            return int(counted.fetchall()[0][0])
+            return reports.row_count(connection, schema)
 
     def statistics(self, schema: str) -> list[TableStatistics]:
         with self._session.connected() as connection:
@@ -206,6 +258,9 @@ class PostgresDestination:
     def finished_slices(self, schema: str, within: timedelta) -> list[FinishedSlice]:
         with self._session.connected() as connection:
             return reports.finished_slices(connection, schema, within) if self._is_prepared(connection) else []
+
+    def comparison(self, table: TableId) -> AbstractContextManager[PostgresComparison]:
+        return comparison(self._session, self._staging, table)
 
     def preview(self, table: TableId, limit: int) -> pa.Table:
         with self._session.connected() as connection:

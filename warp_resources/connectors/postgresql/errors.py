@@ -74,7 +74,7 @@ def translate(error: psycopg.Error, endpoint: Endpoint) -> WarpError:
     code = error.sqlstate
     if code is None:
         return _without_code(error, endpoint)
-    remedy = _missing_grant(error, endpoint) if code == "42501" else _REMEDIES.get(code)
+    remedy = missing_grant(error, endpoint) if code == "42501" else _REMEDIES.get(code)
     facts = {**endpoint.facts(), **_named(error), "sqlstate": code}
     if code in _TRANSIENT or code[:2] in _TRANSIENT_CLASSES:
         return TransientError(_TRANSIENT.get(code) or _message(error, endpoint), remedy=remedy, **facts)
@@ -141,7 +141,8 @@ def _named(error: psycopg.Error) -> dict[str, object]:
     return {name: value for name, value in named.items() if value}
 
 
-def _missing_grant(error: psycopg.Error, endpoint: Endpoint) -> str:
+def missing_grant(error: psycopg.Error, endpoint: Endpoint) -> str:
+    """What an administrator has to grant, by the words of the refusal."""
     words = error.diag.message_primary or ""
     grants = {
         "for database": f"grant create, temporary on database {endpoint.database}",

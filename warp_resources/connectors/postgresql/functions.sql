@@ -51,6 +51,15 @@ create or replace function pg_temp.warp_double_text(v double precision) returns 
     end
 $$;
 
+-- Of a key all digits of a 64-bit integer count, not only those that read back as the same double.
+create or replace function pg_temp.warp_double_key(v double precision) returns numeric language sql immutable as $$
+    select case
+        when abs(v) >= 9007199254740992 and v >= -9223372036854775808 and v < 9223372036854775808
+            then v::bigint::numeric
+        else pg_temp.warp_double_numeric(v)
+    end
+$$;
+
 create or replace function pg_temp.warp_number_key(v numeric) returns text language sql immutable as $$
     select case
         when v in ('NaN', 'Infinity', '-Infinity') then '{"$numberDouble": "' || v::text || '"}'
@@ -59,6 +68,35 @@ create or replace function pg_temp.warp_number_key(v numeric) returns text langu
         when scale(trim_scale(v)) > 0 and abs(v) < 1e-4 then pg_temp.warp_tiny_text(trim_scale(v), 2)
         else trim_scale(v)::text
     end
+$$;
+
+-- Whether a number without trailing zeros, and no 64-bit integer, is exactly a double: 53 bits, 1074 places, below 2^1024.
+create or replace function pg_temp.warp_is_double(v numeric) returns boolean language sql immutable as $$
+    select case
+        when scale(v) > 1074 or abs(v) >= power(2::numeric, 1024) then false
+        when scale(v) > 0 then abs(v) * power(2::numeric, scale(v)) < 9007199254740992
+            and scale(trim_scale(v * power(2::numeric, scale(v)))) = 0
+        else exists (
+            select from generate_series(0, 971) as k
+            where abs(v) < 9007199254740992 * power(2::numeric, k) and v % power(2::numeric, k) = 0
+        )
+    end
+$$;
+
+create or replace function pg_temp.warp_decimal_key(v numeric) returns text language sql immutable as $$
+    select case
+        when v in ('NaN', 'Infinity', '-Infinity') then pg_temp.warp_number_key(v)
+        when scale(trim_scale(v)) = 0 and v >= -9223372036854775808 and v < 9223372036854775808
+            then trim_scale(v)::text
+        when pg_temp.warp_is_double(trim_scale(v)) then
+            pg_temp.warp_number_key(pg_temp.warp_double_numeric(trim_scale(v)::double precision))
+        else '{"$numberDecimal": "' || pg_temp.warp_number_key(v) || '"}'
+    end
+$$;
+
+-- A number's canonical text as canonical JSON, which has no number for NaN and the infinities.
+create or replace function pg_temp.warp_number_json(v text) returns jsonb language sql immutable as $$
+    select case when v in ('NaN', 'Infinity', '-Infinity') then to_jsonb(v) else v::jsonb end
 $$;
 
 -- Years outside 1-9999 carry a sign and six digits; 1 BC is the year 0.

@@ -128,6 +128,7 @@ def begin_generation(
     sequence: int,
     is_straight: bool,
     ceiling: Position | None,
+    removes_stale: bool = True,
 ) -> GenerationState:
     """Open a generation over the stored plan, or widen the open one of that name; under the table's lock."""
     plan = {slice_name(ordinal): part for ordinal, part in enumerate(table_plan(connection, table))}
@@ -153,7 +154,7 @@ def begin_generation(
     covered = wanted | ({part.name for part in known.slices} if known else set())
     connection.execute(
         f"update cartridge_warp_metadata.generations set is_whole = is_whole or %(whole)s where {_GENERATION}",
-        key | {"whole": covered == plan.keys()},
+        key | {"whole": removes_stale and covered == plan.keys()},
     )
     return require_open(connection, table, generation)
 

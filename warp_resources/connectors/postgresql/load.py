@@ -54,8 +54,11 @@ def verify_types(connection: Connection, schema: str, table: str, expected: dict
     """
     found = dict(
         connection.execute(
-            "select a.attname::text, format_type(a.atttypid, a.atttypmod) from pg_attribute as a"
+            # COPY reads a domain as the type that it is over, and checks it.
+            "select a.attname::text, case when d.typtype = 'd' then format_type(d.typbasetype, d.typtypmod)"
+            " else format_type(a.atttypid, a.atttypmod) end as type from pg_attribute as a"
             " join pg_class as c on c.oid = a.attrelid join pg_namespace as n on n.oid = c.relnamespace"
+            " join pg_type as d on d.oid = a.atttypid"
             " where n.nspname = %s and c.relname = %s and a.attnum > 0 and not a.attisdropped",
             [schema, table],
         ).fetchall()

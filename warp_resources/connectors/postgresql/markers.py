@@ -22,7 +22,8 @@ _OWN_ROW = "schema_name = %(schema)s and table_name = %(table)s and marker_type 
 _STREAM_ROW = "schema_name = %(schema)s and table_name = '' and marker_type = 'stream' and slice = ''"
 _STREAM_COLUMNS = "position, sequence, epoch, updated_at"
 _TABLE_COLUMNS = """
-table_name, marker_type, sequence, epoch, schema_version, is_loaded, covered_from, position, updated_at, stream_sequence
+table_name, marker_type, sequence, epoch, schema_version, is_loaded, covered_from, position, updated_at,
+stream_sequence, aside_position, aside_reason, aside_since
 """
 _FENCE = f"""
 update cartridge_warp_metadata.sync_markers
@@ -43,6 +44,14 @@ where {_STREAM_ROW} returning {_STREAM_COLUMNS}
 """
 _TABLES = f"""
 select {_TABLE_COLUMNS} from cartridge_warp_metadata.sync_markers
+where schema_name = %(schema)s and table_name <> '' and marker_type <> 'snapshot'
+"""
+# Status is read before metadata of an earlier version is migrated: there the columns are not yet.
+_READ = """
+select m.table_name, m.marker_type, m.sequence, m.epoch, m.schema_version, m.is_loaded, m.covered_from, m.position,
+    m.updated_at, m.stream_sequence, nullif(to_jsonb(m) -> 'aside_position', 'null') as aside_position,
+    to_jsonb(m) ->> 'aside_reason' as aside_reason, (to_jsonb(m) ->> 'aside_since')::timestamptz as aside_since
+from cartridge_warp_metadata.sync_markers as m
 where schema_name = %(schema)s and table_name <> '' and marker_type <> 'snapshot'
 """
 _LOCK = _TABLES + " and table_name = any(%(tables)s) order by table_name for update"
@@ -69,13 +78,14 @@ update cartridge_warp_metadata.sync_markers set epoch = epoch + 1, marker_type =
 where {_OWN_ROW} returning {_TABLE_COLUMNS}
 """
 _FORSAKE = f"""
-update cartridge_warp_metadata.sync_markers set is_loaded = false, covered_from = null, position = null
+update cartridge_warp_metadata.sync_markers set is_loaded = false, covered_from = null, position = null,
+    aside_position = null, aside_reason = null, aside_since = null
 where {_OWN_ROW}
 """
 _COVER = f"""
 update cartridge_warp_metadata.sync_markers
 set covered_from = %(covered)s, is_loaded = false, position = null, marker_type = 'stream',
-    updated_at = clock_timestamp()
+    aside_position = null, aside_reason = null, aside_since = null, updated_at = clock_timestamp()
 where {_OWN_ROW}
 """
 
@@ -129,7 +139,7 @@ def move_stream(connection: Connection, commit: StreamCommit) -> int:
 
 def table_states(connection: Connection, schema: str) -> dict[str, TableState]:
     """The tables' own rows, by source table name."""
-    rows = connection.execute(_TABLES, {"schema": schema}).fetchall()
+    rows = connection.execute(_READ, {"schema": schema}).fetchall()
     return {row.table_name: _locked(schema, row).state for row in rows}
 
 

@@ -11,6 +11,10 @@ alter table cartridge_warp_metadata.dead_letters
     add column last_error text,
     add column retry_at timestamptz;
 
+-- Rows that wait for another row are looked for every few seconds.
+create index dead_letters_waiting on cartridge_warp_metadata.dead_letters (schema_name, retry_at)
+    where status = 'pending' and reason = 'foreign_key';
+
 -- How many values were dropped, hashed, masked or discarded because the configuration says so.
 create table cartridge_warp_metadata.discards (
     schema_name text not null,
@@ -19,4 +23,18 @@ create table cartridge_warp_metadata.discards (
     action text not null,
     value_count bigint not null,
     primary key (schema_name, table_name, column_name, action)
+) with (fillfactor = 50);
+
+-- Type changes that go on beside the use of their tables: how far the filling of the new columns has come.
+-- `stage`: `fill`, then `check` of what was written meanwhile. `heap_file`: another one holds the rows after a rewrite.
+create table cartridge_warp_metadata.rewrites (
+    schema_name text not null,
+    table_name text not null,
+    stage text not null default 'fill',
+    heap_file bigint not null,
+    next_block bigint not null default 0,
+    end_block bigint not null,
+    started_at timestamptz not null default clock_timestamp(),
+    updated_at timestamptz not null default clock_timestamp(),
+    primary key (schema_name, table_name)
 ) with (fillfactor = 50);

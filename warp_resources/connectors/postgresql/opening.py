@@ -22,6 +22,8 @@ def open_reading(
     generation: str,
     slices: Sequence[str] | None = None,
     ceiling: Position | None = None,
+    *,
+    removes_stale: bool = True,
 ) -> GenerationState:
     """Open a generation over the stored plan, or take up and widen the open one of that name."""
     row = lock_tables(connection, [table], STREAM)[table]
@@ -33,6 +35,7 @@ def open_reading(
         sequence=row.state.sequence,
         is_straight=_is_empty(connection, table),
         ceiling=ceiling,
+        removes_stale=removes_stale,
     )
 
 

@@ -9,7 +9,9 @@ import psycopg
 import pyarrow as pa
 from psycopg import sql
 
-from warp_resources.connectors.postgresql.merge import table_identifier
+from warp_resources.connectors.postgresql.conversions import temporary_functions
+from warp_resources.connectors.postgresql.merge import is_live, table_identifier
+from warp_resources.connectors.postgresql.physical import value_of
 from warp_resources.connectors.postgresql.session import Connection
 from warp_resources.model.reports import FinishedSlice, RunFigures
 from warp_resources.model.tables import Kind, TableId, TableSchema
@@ -65,22 +67,32 @@ def finished_slices(connection: Connection, schema: str, within: timedelta) -> l
 
 def preview(connection: Connection, schema: TableSchema, limit: int) -> pa.Table:
     """Some rows as text, long values cut, under their stored names."""
+    values = {column.stored: value_of(column) for column in schema.columns}
+    if schema.flag:
+        values[schema.flag] = sql.SQL("t.{}").format(sql.Identifier(schema.flag))
+    if schema.rewritten:
+        connection.execute(temporary_functions())
     # Numbered, since the names of two columns may be one as names of Python.
     columns = [
         sql.SQL("left({column}::text, {longest}) as {alias}").format(
-            column=sql.Identifier(column.stored),
-            longest=sql.Literal(_LONGEST_VALUE),
-            alias=sql.Identifier(f"column_{number}"),
+            column=value, longest=sql.Literal(_LONGEST_VALUE), alias=sql.Identifier(f"column_{number}")
         )
-        for number, column in enumerate(schema.columns)
+        for number, value in enumerate(values.values())
     ]
-    statement = sql.SQL("select {columns} from {table} limit {limit}").format(
+    statement = sql.SQL("select {columns} from {table} as t limit {limit}").format(
         columns=sql.SQL(", ").join(columns), table=table_identifier(schema), limit=sql.Literal(limit)
     )
     rows = connection.execute(statement).fetchall()
-    names = [column.stored for column in schema.columns]
-    arrays = [pa.array([row[number] for row in rows], pa.string()) for number in range(len(names))]
-    return pa.Table.from_arrays(arrays, names=names)
+    arrays = [pa.array([row[number] for row in rows], pa.string()) for number in range(len(values))]
+    return pa.Table.from_arrays(arrays, names=list(values))
+
+
+def row_count(connection: Connection, schema: TableSchema) -> int:
+    """The rows of a table but those that are flagged as deleted."""
+    statement = sql.SQL("select count(*) from {} as t").format(table_identifier(schema))
+    if schema.flag:
+        statement = sql.SQL("{} where {}").format(statement, is_live(schema))
+    return int(connection.execute(statement).fetchall()[0][0])
 
 
 def row_estimate(connection: Connection, schema: TableSchema) -> int:
@@ -88,14 +100,13 @@ def row_estimate(connection: Connection, schema: TableSchema) -> int:
     found = connection.execute(_ESTIMATE, [schema.stored_schema, schema.stored_table]).fetchone()
     if found is not None and found.rows >= _EXACT_BELOW:
         return int(found.rows)
-    counted = connection.execute(sql.SQL("select count(*) from {}").format(table_identifier(schema))).fetchone()
-    return int(counted[0]) if counted else 0
+    return row_count(connection, schema)
 
 
 def earliest(connection: Connection, schema: TableSchema, name: str) -> datetime | None:
-    """The smallest time in a column, None where it is no time, empty, or takes long to find."""
+    """The smallest time in a column, None where it is no time, empty, being rewritten, or takes long to find."""
     column = schema.column(name)
-    if column is None or column.type.kind not in _TIMES:
+    if column is None or column.type.kind not in _TIMES or column.rewrite is not None:
         return None
     # As microseconds: years that Python's dates do not have are possible here.
     statement = sql.SQL(

@@ -8,12 +8,13 @@ import pyarrow as pa
 
 from warp_resources.connectors.postgresql.load import copy_into
 from warp_resources.connectors.postgresql.merge import Target
+from warp_resources.connectors.postgresql.physical import physical_rows, physical_schema
 from warp_resources.connectors.postgresql.session import Connection
 from warp_resources.connectors.postgresql.staging import Layout, StagingTable, StagingTables
 from warp_resources.connectors.postgresql.types import staging_type
 from warp_resources.errors import OperatorError
 from warp_resources.model.batches import ConformedTable
-from warp_resources.model.tables import Column
+from warp_resources.model.tables import Column, TableSchema
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +31,13 @@ class Staged:
 
 def row_layout(part: ConformedTable) -> Layout:
     """The staging columns of a part's rows."""
-    return (*(staging_type(column.type) for column in _columns(part, part.rows)), "integer")
+    none = physical_rows(part.schema, part.rows.slice(0, 0))
+    return (*(staging_type(column.type) for column in _columns(physical_schema(part.schema), none)), "integer")
 
 
 def delete_layout(part: ConformedTable, deletes: pa.RecordBatch) -> Layout:
     """The staging columns of a part's deletes."""
-    return (*(staging_type(column.type) for column in _columns(part, deletes)), "text")
+    return (*(staging_type(column.type) for column in _columns(part.schema, deletes)), "text")
 
 
 def stage_rows(
@@ -43,8 +45,9 @@ def stage_rows(
 ) -> Staged:
     """Copy ``count`` rows from ``start`` on, each with its ordinal."""
     ordinals = pa.array(range(start, start + count), pa.int32())
-    _copy(connection, tables, table, part.rows.slice(start, count), ordinals)
-    return Staged(table, Target(part.schema, _columns(part, part.rows), table.identifier))
+    schema, rows = physical_schema(part.schema), physical_rows(part.schema, part.rows.slice(start, count))
+    _copy(connection, tables, table, rows, ordinals)
+    return Staged(table, Target(schema, _columns(schema, rows), table.identifier))
 
 
 def stage_deletes(
@@ -56,7 +59,7 @@ def stage_deletes(
 ) -> Staged:
     """Copy the keys to delete, each with its text."""
     _copy(connection, tables, table, deletes, part.delete_keys())
-    return Staged(table, Target(part.schema, _columns(part, deletes), table.identifier))
+    return Staged(table, Target(part.schema, _columns(part.schema, deletes), table.identifier))
 
 
 def _copy(
@@ -70,14 +73,14 @@ def _copy(
     tables.filled(table, rows.num_rows)
 
 
-def _columns(part: ConformedTable, rows: pa.RecordBatch) -> tuple[Column, ...]:
-    stored = {column.stored: column for column in part.schema.columns}
+def _columns(schema: TableSchema, rows: pa.RecordBatch) -> tuple[Column, ...]:
+    stored = {column.stored: column for column in schema.columns}
     unknown = [name for name in rows.schema.names if name not in stored]
     if unknown:
         raise OperatorError(
             "A batch brings columns that its schema lacks",
             remedy="Report it",
-            table=part.schema.table,
+            table=schema.table,
             columns=unknown,
         )
     return tuple(stored[name] for name in rows.schema.names)

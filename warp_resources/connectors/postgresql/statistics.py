@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
+from warp_resources.connectors.postgresql.discards import discards
 from warp_resources.connectors.postgresql.session import Connection
 from warp_resources.model.statistics import TableStatistics
 from warp_resources.model.tables import TableId
@@ -16,8 +17,9 @@ select table_name, sum(rows_written)::bigint as rows_written, sum(rows_deleted):
     (array_agg(error order by started_at desc nulls last))[1] as error,
     max(finished_at) filter (where status = 'success') as finished_at
 from (
-    select table_name, rows_written, rows_deleted, rows_rejected, bytes_transferred, status, error, started_at,
-        case when mode <> 'window' then finished_at end as finished_at
+    select table_name, rows_written, rows_deleted, rows_rejected, bytes_transferred, status, error,
+        case when mode <> 'replay' then started_at end as started_at,
+        case when mode not in ('window', 'replay') then finished_at end as finished_at
     from cartridge_warp_metadata.sync_runs where schema_name = %(schema)s
     {removed}
 ) as r group by table_name
@@ -71,4 +73,6 @@ def statistics(connection: Connection, schema: str) -> list[TableStatistics]:
         figures["conversion_warnings"] = figures.get("conversion_warnings", 0) + row.warnings
     for row in connection.execute(_CHANGES, [schema]).fetchall():
         found[row.table_name].setdefault("schema_changes", {})[row.kind] = row.entries
+    for name, of_table in discards(connection, schema).items():
+        found[name]["discards"] = of_table
     return [TableStatistics(TableId(schema, name), **figures) for name, figures in sorted(found.items())]

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from warp_resources.connectors.postgresql.load import copy_into, is_duplicate, verify_types
 from warp_resources.connectors.postgresql.merge import SEQUENCE, SYNCED_AT, table_identifier
+from warp_resources.connectors.postgresql.physical import physical_rows, physical_schema
 from warp_resources.connectors.postgresql.session import Connection
 from warp_resources.connectors.postgresql.types import is_straight, stored_type
 from warp_resources.model.batches import ConformedTable
@@ -41,7 +42,8 @@ class StraightCopy:
 
 def straight_copy(connection: Connection, part: ConformedTable, commit: ChunkCommit) -> StraightCopy | None:
     """Whether a chunk may be copied into its table; ask before staging, and again under the table's lock."""
-    if not all(is_straight(column.type) for column in part.schema.columns) or not part.rows.num_rows:
+    schema = physical_schema(part.schema)
+    if not all(is_straight(column.type) for column in schema.columns) or not part.rows.num_rows:
         return None
     row = connection.execute(
         _MAY_COPY,
@@ -60,7 +62,7 @@ def straight_copy(connection: Connection, part: ConformedTable, commit: ChunkCom
 
 def copy_tail(connection: Connection, part: ConformedTable, head: int, *, sequence: int) -> bool:
     """Copy the rows after the head; False, with nothing copied, where one of them is there already."""
-    schema, rows = part.schema, part.rows.slice(head)
+    schema, rows = physical_schema(part.schema), physical_rows(part.schema, part.rows.slice(head))
     if not rows.num_rows:
         return True
     stored = {column.stored: stored_type(column.type) for column in schema.columns}

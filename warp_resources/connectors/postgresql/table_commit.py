@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -18,6 +18,7 @@ from warp_resources.connectors.postgresql.letters import (
 )
 from warp_resources.connectors.postgresql.markers import BATCH, STREAM, LockedRow, advance_table
 from warp_resources.connectors.postgresql.merge import (
+    SOURCE,
     Rule,
     bury_keys,
     delete_rows,
@@ -32,7 +33,8 @@ from warp_resources.connectors.postgresql.staged import Staged
 from warp_resources.connectors.postgresql.straight import copy_tail
 from warp_resources.errors import SchemaMoved
 from warp_resources.model.batches import ConformedTable, TableReceipt
-from warp_resources.model.positions import BatchCommit, ChunkCommit, Commit, Position, StreamCommit
+from warp_resources.model.positions import BatchCommit, ChunkCommit, Commit, Position, ReplayCommit, StreamCommit
+from warp_resources.model.tables import TableId
 
 SNAPSHOT = "snapshot"
 
@@ -66,6 +68,15 @@ class LockedTable:
         return self.row.state.sequence + 1
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of a part's rows and deletes; ``outdated`` are the keys that are newer than the chunk."""
+
+    written: int
+    deleted: int
+    outdated: Collection[str] = ()
+
+
 def write_part(
     connection: Connection, part: TablePart, locked: LockedTable, commit: Commit, run_id: str
 ) -> TableReceipt:
@@ -74,33 +85,45 @@ def write_part(
     Raises:
         SchemaMoved: another writer changed the table since the batch was conformed.
     """
-    table, state = part.table, locked.row.state
-    name = table.schema.table
+    begin_part(connection, part.table, locked, run_id)
+    copied, staged = _copy_straight(connection, part, locked)
+    # Only now is all of it staged that is to be merged, and no delete can commit before this commit does.
+    outdated = outdated_keys(connection, part.table, staged, commit)
+    written = copied + merge_staged(connection, staged, locked, commit)
+    deleted = delete_staged(connection, part, locked, commit)
+    return finish_part(connection, part.table, locked, commit, run_id, Done(written, deleted, outdated))
+
+
+def begin_part(connection: Connection, table: ConformedTable, locked: LockedTable, run_id: str) -> None:
+    """Give the table the schema that its part was conformed to."""
+    state = locked.row.state
     if state.schema_version != table.based_on:
         raise SchemaMoved(
             "Another writer changed the table's schema since this batch was conformed",
-            table=name,
+            table=table.schema.table,
             based_on=table.based_on,
             found=state.schema_version,
         )
     apply_changes(connection, table, run_id)
+
+
+def finish_part(
+    connection: Connection, table: ConformedTable, locked: LockedTable, commit: Commit, run_id: str, done: Done
+) -> TableReceipt:
+    """Dead letters, error entries, the table's marker and the run's counts, once its rows are written."""
+    name = table.schema.table
     basis = commit.basis if isinstance(commit, ChunkCommit) else locked.sequence
-    copied, staged = _copy_straight(connection, part, locked)
-    # Only now is all of it staged that is to be merged, and no delete can commit before this commit does.
-    outdated = _outdated(connection, table, staged, basis) if isinstance(commit, ChunkCommit) else set()
-    written = copied + _merge(connection, staged, locked, commit)
-    deleted = _delete_rows(connection, part, locked, _position(commit))
-    origin = Origin(locked.sequence, basis, _position(commit), run_id)
+    origin = Origin(locked.sequence, basis, _position(commit, name), run_id)
     told = news(connection, table, origin) if locked.has_pending else News(table.dead_letters, table.errors)
     if locked.has_pending:
         supersede_letters(connection, name, _keys(table), until=basis, kept=told.renewed)
-    add_letters(connection, told.letters, origin, outdated)
-    is_unchanged = isinstance(commit, BatchCommit) and not written and not table.changes
+    add_letters(connection, told.letters, origin, done.outdated)
+    is_unchanged = isinstance(commit, BatchCommit) and not done.written and not table.changes
     add_errors(connection, told.losses if is_unchanged else told.errors, run_id)
     _advance(connection, table, locked, commit)
-    receipt = TableReceipt(locked.sequence, written, deleted, len(told.letters), table.byte_count)
+    receipt = TableReceipt(locked.sequence, done.written, done.deleted, len(told.letters), table.byte_count)
     counted_as = commit.counted_as if isinstance(commit, BatchCommit) else mode_of(commit)
-    count_rows(connection, run_id, name, counted_as, receipt, _position(commit))
+    count_rows(connection, run_id, name, counted_as, receipt, _position(commit, name))
     return receipt
 
 
@@ -120,8 +143,11 @@ def _copy_straight(connection: Connection, part: TablePart, locked: LockedTable)
     return 0, part.restage(part.head)
 
 
-def _outdated(connection: Connection, table: ConformedTable, staged: Staged | None, basis: int) -> set[str]:
-    """Take rows that were deleted since the chunk was read out of staging; the keys of all that are newer than it."""
+def outdated_keys(connection: Connection, table: ConformedTable, staged: Staged | None, commit: Commit) -> set[str]:
+    """Take rows that were deleted since a chunk was read out of staging; the keys of all that are newer than it."""
+    if not isinstance(commit, ChunkCommit):
+        return set()
+    basis = commit.basis
     buried = newer_tombstones(connection, table.schema.table, basis)
     if staged is None or not (buried or table.dead_letters):
         return set(buried)
@@ -135,18 +161,24 @@ def _outdated(connection: Connection, table: ConformedTable, staged: Staged | No
     return {*buried, *(keys[row[0]].as_py() for row in skipped)}
 
 
-def _merge(connection: Connection, staged: Staged | None, locked: LockedTable, commit: Commit) -> int:
+def rule_of(commit: Commit) -> tuple[Rule, int]:
+    """Which rows a commit overwrites, and the basis that this is told by."""
+    if isinstance(commit, ChunkCommit):
+        return Rule.UNLESS_NEWER, commit.basis
+    return (Rule.IF_DIFFERENT if isinstance(commit, BatchCommit) else Rule.ALWAYS), 0
+
+
+def merge_staged(connection: Connection, staged: Staged | None, locked: LockedTable, commit: Commit) -> int:
+    """Upsert what is staged; how many rows."""
     if staged is None:
         return 0
-    if isinstance(commit, ChunkCommit):
-        rule, basis = Rule.UNLESS_NEWER, commit.basis
-    else:
-        rule, basis = (Rule.IF_DIFFERENT if isinstance(commit, BatchCommit) else Rule.ALWAYS), 0
+    rule, basis = rule_of(commit)
     merge = merge_rows(staged.target, rule, sequence=locked.sequence, basis=basis)
     return connection.execute(merge).rowcount
 
 
-def _delete_rows(connection: Connection, part: TablePart, locked: LockedTable, position: Position | None) -> int:
+def delete_staged(connection: Connection, part: TablePart, locked: LockedTable, commit: Commit) -> int:
+    """Bury and remove the keys that are staged for it; how many rows were there."""
     staged = part.deletes
     if staged is None:
         return 0
@@ -155,7 +187,15 @@ def _delete_rows(connection: Connection, part: TablePart, locked: LockedTable, p
         connection.execute(bury_keys(target.schema, target.staging, staged.extra, sequence=sequence))
     if not part.table.schema.version:
         return 0
-    return connection.execute(delete_rows(target, staged.extra, sequence=sequence, position=position)).rowcount
+    deletion = delete_rows(
+        target,
+        staged.extra,
+        sequence=sequence,
+        position=_position(commit, target.schema.table),
+        cause=commit.cause if isinstance(commit, BatchCommit | ChunkCommit) else SOURCE,
+        basis=commit.basis if isinstance(commit, ChunkCommit) else None,
+    )
+    return connection.execute(deletion).rowcount
 
 
 def _keys(table: ConformedTable) -> list[str | None]:
@@ -180,7 +220,9 @@ def _advance(connection: Connection, table: ConformedTable, locked: LockedTable,
     )
 
 
-def _position(commit: Commit) -> Position | None:
+def _position(commit: Commit, table: TableId) -> Position | None:
     if isinstance(commit, ChunkCommit):
         return {"generation": commit.generation, "slice": commit.slice, "resume": commit.resume}
-    return commit.position
+    if isinstance(commit, ReplayCommit):
+        return None
+    return commit.place(table) if isinstance(commit, StreamCommit) else commit.position

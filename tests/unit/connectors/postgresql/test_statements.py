@@ -99,7 +99,8 @@ def test_merge_of_a_chunk_spares_newer_rows() -> None:
 def test_merge_of_a_tick_spares_equal_rows() -> None:
     merged = text(merge_rows(TARGET, Rule.IF_DIFFERENT, sequence=7))
     assert (
-        'when matched and row(t."price", t."note")::record *<> row(s."c1"::numeric(18,4), null::jsonb)::record then'
+        'when matched and row(t."price"::numeric(18,4), t."note"::jsonb)::record'
+        ' *<> row(s."c1"::numeric(18,4), null::jsonb)::record then'
     ) in merged
     only_key = Target(replace(SCHEMA, columns=(ID,)), (ID,), STAGING)
     assert "when matched and false then" in text(merge_rows(only_key, Rule.IF_DIFFERENT, sequence=7))

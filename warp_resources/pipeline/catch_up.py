@@ -1,0 +1,123 @@
+"""Brings tables that were set aside back to where their schema's stream is, each through a stream of its own."""
+
+from __future__ import annotations
+
+import glob
+import uuid
+from dataclasses import replace
+from datetime import timedelta
+
+import structlog
+
+from warp_resources.errors import HistoryLost, TableFailure, TransientError
+from warp_resources.model.batches import Changes
+from warp_resources.model.positions import Aside
+from warp_resources.pipeline.aside import Trial, entry_of, is_same_cause
+from warp_resources.pipeline.snapshot import read_generation
+from warp_resources.pipeline.source_change import effects_of
+from warp_resources.pipeline.stream_run import StreamRun, without
+
+_WAIT = timedelta(milliseconds=20)
+
+log = structlog.get_logger(__name__)
+
+
+def catch_up(run: StreamRun) -> bool:
+    """Take every table that is due one cut further; whether any of them is to go on at once.
+
+    A table is tried with the next chunk of its open reading, if it has one, and then with its changes. It
+    catches up until it has all that the stream has delivered, or more, and joins it there.
+    """
+    steps = [_step(run, its) for its in run.aside.due()]
+    return any(steps)
+
+
+def _step(run: StreamRun, its: Aside) -> bool:
+    name = its.table.name
+    trial = run.aside.trials[name]
+    try:
+        return _advance(run, its, trial)
+    except TableFailure as failure:
+        if failure.facts.get("table") != its.table:
+            raise
+        _fail(run, run.aside.places[name], str(failure))
+    except HistoryLost as lost:
+        _resync(run, run.aside.places[name], lost)
+    return False
+
+
+def _advance(run: StreamRun, its: Aside, trial: Trial) -> bool:
+    engine = run.engine
+    if not trial.is_begun:
+        try:
+            _try_chunk(run, its)
+        except TransientError as error:
+            # If it is the connection, the stream itself meets it next; a lock on this table is no matter of the others.
+            log.warning("table cannot be read now", table=str(its.table), error=str(error))
+            run.aside.postpone(its.table.name)
+            return False
+        trial.is_begun = True
+    if engine.source.has_delivered(its.position, run.position()):
+        trial.end()
+        if engine.source.has_delivered(run.position(), its.position):
+            run.rejoin([its.table])
+        else:
+            trial.is_ready = True
+        return True
+    if trial.stream is None:
+        alone = replace(engine.scope, include=(glob.escape(its.table.name),), exclude=())
+        trial.stream = engine.source.stream(alone, its.position)
+        log.info("table catches up", table=str(its.table), position=its.position)
+    changes = trial.stream.next(engine.stream_limits([its.table.name]), _WAIT)
+    if changes is not None:
+        _write(run, its, changes)
+    return True
+
+
+def _try_chunk(run: StreamRun, its: Aside) -> None:
+    """A table whose first load failed is not mended because no change of it fails."""
+    for generation in run.pending:
+        if generation.table == its.table:
+            next(read_generation(run.engine, generation), None)
+            return
+
+
+def _write(run: StreamRun, its: Aside, changes: Changes) -> None:
+    moved = replace(its, position=changes.position)
+    batches = [batch for batch in changes.tables if batch.table == its.table]
+    # Of the database as a whole the stream itself has told.
+    events = [event for event in changes.events if event.table == its.table]
+    effects = effects_of(run.engine, events, {its.table.name})
+    for failure in effects.failures.values():
+        raise failure
+    if not (batches or events):
+        run.aside.put(moved)
+        return
+    run.prepare(effects, {its.table})
+    run.note(moved, effects.entries, without(batches, effects))
+
+
+def _fail(run: StreamRun, its: Aside, reason: str) -> None:
+    """The table stays aside; that is told again only where it is for another reason."""
+    now = replace(its, reason=reason)
+    if not is_same_cause(its.reason, reason):
+        run.note(now, [entry_of(now)])
+    log.warning("table stays aside", table=str(its.table), reason=reason)
+    run.aside.postpone(its.table.name)
+
+
+def _resync(run: StreamRun, its: Aside, lost: HistoryLost) -> None:
+    """What the table has missed is gone at the source: it is read again, if that is wanted (R4)."""
+    table = its.table
+    if run.engine.unit.config.error_handling.on_history_lost != "resync":
+        failure = TableFailure(
+            lost.message,
+            remedy=f"cartridge-warp run --full-resync --schema {table.schema} --table {table.name}",
+            table=table,
+        )
+        _fail(run, its, str(failure))
+        return
+    entry = replace(entry_of(its), error_type="history_lost", message=lost.message, action="the table is read again")
+    run.engine.destination.record_errors([entry], run.engine.run_id)
+    run.readmit(table, f"history-{uuid.uuid4()}")
+    log.error("history lost: table is read again", table=str(table))

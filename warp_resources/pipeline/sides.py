@@ -1,0 +1,72 @@
+"""The two sides of a unit, open for comparing: nothing is written through them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from warp_resources.config import schema_settings
+from warp_resources.connectors.interfaces import Destination, ReadLimits, Source, SourceScope
+from warp_resources.model.batches import TableBatch
+from warp_resources.model.positions import ChunkBasis, KeyRange
+from warp_resources.model.tables import TableId
+from warp_resources.pipeline.engine import Engine, Unit
+from warp_resources.pipeline.options import open_destination, open_source
+from warp_resources.pipeline.writer import Writer
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """A source, a destination, and the way in which batches of the one are fitted to the other."""
+
+    unit: Unit
+    source: Source
+    destination: Destination
+    writer: Writer
+    stop: threading.Event
+
+    @property
+    def scope(self) -> SourceScope:
+        return self.unit.scope
+
+    def table(self, name: str) -> TableId:
+        return TableId(self.unit.schema, name)
+
+    def limits(self, table: str) -> ReadLimits:
+        """What to read at once; how much is written at once does not matter."""
+        return ReadLimits(self.unit.settings(table).full_load_batch_size, self.unit.max_bytes)
+
+
+def sides_of(engine: Engine) -> Sides:
+    """The sides that an engine has open."""
+    return Sides(engine.unit, engine.source, engine.destination, engine.writer, engine.stop)
+
+
+@contextmanager
+def open_sides(unit: Unit, stop: threading.Event) -> Iterator[Sides]:
+    """Open a unit for reading only; closes everything at the end."""
+    with closing(open_source(unit.config)) as source, closing(open_destination(unit.config)) as destination:
+        yield between(unit, source, destination, stop)
+
+
+def between(unit: Unit, source: Source, destination: Destination, stop: threading.Event) -> Sides:
+    """The sides of a unit whose connections are open already."""
+    stored = schema_settings(unit.config, unit.schema).destination_schema
+    redact = partial(source.redact, unit.scope)
+    writer = Writer(destination, unit.schema, stored, unit.settings, "", warns=False, redact=redact)
+    return Sides(unit, source, destination, writer, stop)
+
+
+def read_range(sides: Sides, table: TableId, key_range: KeyRange) -> Iterator[tuple[TableBatch, ChunkBasis]]:
+    """The chunks of a range of keys, each with what was noted before it was read."""
+    resume, is_last = None, False
+    while not is_last and not sides.stop.is_set():
+        basis = sides.destination.chunk_basis(table)
+        chunk = sides.source.read_chunk(
+            sides.scope, table.name, key_range, resume, sides.limits(table.name), basis.stream_position
+        )
+        resume, is_last = chunk.resume, chunk.is_last
+        yield chunk.batch, basis
