@@ -18,6 +18,7 @@ from bson.datetime_ms import DatetimeMS
 from psycopg import sql
 
 from tests.contract.postgresql_lab import CREATE, RUN, Lab, Reading, column, conformed, opened, schema_of
+from tests.type_tables.postgresql_types import DOUBLES, MS, TEXT_IDS, TEXTS
 from warp_resources.arrow.canonical import canonical_text
 from warp_resources.arrow.keys import key_text
 from warp_resources.arrow.types import arrow_type
@@ -41,84 +42,6 @@ def altered(schema: TableSchema, kind: ChangeKind, after: Column) -> tuple[Table
     columns = tuple(after if c.name == after.name else c for c in schema.columns)
     columns = columns if before else (*columns, after)
     return replace(schema, columns=columns, version=schema.version + 1), (SchemaChange(kind, after, before),)
-
-
-# By hand from SPEC 5, not from the Python twin.
-DOUBLES: list[tuple[float, str]] = [
-    (1e15, "1000000000000000"),
-    (1e16, "10000000000000000"),
-    (1e20, "100000000000000000000"),
-    (1e21, "1e+21"),
-    (-1.5e300, "-1.5e+300"),
-    (123456789012345680000.0, "123456789012345680000"),
-    (9007199254740993.0, "9007199254740992"),
-    (1e-5, "0.00001"),
-    (1e-6, "0.000001"),
-    (1e-7, "1e-7"),
-    (-1.25e-10, "-1.25e-10"),
-    (5e-324, "5e-324"),
-    (1.7976931348623157e308, "1.7976931348623157e+308"),
-    (0.1, "0.1"),
-    (3.0, "3"),
-    (-0.0, "-0"),
-    (0.0, "0"),
-    (100.0, "100"),
-    (1e23, "1e+23"),
-    (2.0**60, "1152921504606847000"),
-    (2.0**70, "1.1805916207174113e+21"),
-    (9007199254740994.0, "9007199254740994"),
-    (float("nan"), "NaN"),
-    (float("inf"), "Infinity"),
-    (float("-inf"), "-Infinity"),
-]
-NUMERICS: list[tuple[str, str]] = [
-    ("1.10", "1.10"),
-    ("3.0", "3.0"),
-    ("0.00", "0.00"),
-    ("0." + "0" * 9, "0." + "0" * 9),
-    ("-5", "-5"),
-    ("999999999999999999999", "999999999999999999999"),
-    ("1000000000000000000000", "1e+21"),
-    ("-123456789012345678901234000", "-1.23456789012345678901234e+26"),
-    ("1000000000000000000000.0", "1000000000000000000000.0"),
-    ("0.000001", "0.000001"),
-    ("0.00000100", "0.00000100"),
-    ("0.0000001", "1e-7"),
-    ("-0.000000120", "-1.20e-7"),
-    ("1E-6143", "1e-6143"),
-    ("1E+6144", "1e+6144"),
-    ("NaN", "NaN"),
-    ("-Infinity", "-Infinity"),
-]
-MS, US = ColumnType(Kind.TIMESTAMP_TZ, unit="ms"), ColumnType(Kind.TIMESTAMP_TZ, unit="us")
-TEXTS: list[tuple[ColumnType, list[tuple[object, str]]]] = [
-    (ColumnType(Kind.DOUBLE), [*DOUBLES]),
-    (ColumnType(Kind.NUMERIC), [*NUMERICS]),
-    (ColumnType(Kind.FLOAT32), [(0.1, "0.10000000149011612"), (3.0, "3"), (-0.0, "-0")]),
-    (ColumnType(Kind.BOOL), [(True, "true"), (False, "false")]),
-    (ColumnType(Kind.INT64), [(-(2**63), "-9223372036854775808"), (0, "0")]),
-    (ColumnType(Kind.BINARY), [(b"", ""), (b"\x00\xff", "AP8="), (bytes(100), "A" * 134 + "==")]),
-    (ColumnType(Kind.UUID), [(uuid.UUID(int=1).bytes, "00000000-0000-0000-0000-000000000001")]),
-    (
-        MS,
-        [
-            (0, "1970-01-01T00:00:00.000Z"),
-            (-1, "1969-12-31T23:59:59.999Z"),
-            (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
-            (253_402_300_800_000, "+010000-01-01T00:00:00.000Z"),
-            (-62_135_596_800_000, "0001-01-01T00:00:00.000Z"),
-            (-62_135_596_800_001, "+000000-12-31T23:59:59.999Z"),
-            (-62_167_219_200_001, "-000001-12-31T23:59:59.999Z"),
-            (-210_866_803_200_000, "-004713-11-24T00:00:00.000Z"),
-            (9_224_318_015_999_999, "+294276-12-31T23:59:59.999Z"),
-        ],
-    ),
-    (US, [(0, "1970-01-01T00:00:00Z"), (1, "1970-01-01T00:00:00.000001Z"), (500_000, "1970-01-01T00:00:00.500000Z")]),
-    (ColumnType(Kind.TIMESTAMP, unit="us"), [(0, "1970-01-01T00:00:00"), (1, "1970-01-01T00:00:00.000001")]),
-    (ColumnType(Kind.DATE), [(0, "1970-01-01"), (-719_163, "+000000-12-31"), (2_932_897, "+010000-01-01")]),
-    (ColumnType(Kind.TIME), [(0, "00:00:00"), (500_000, "00:00:00.500000"), (86_399_999_999, "23:59:59.999999")]),
-]
-TEXT_IDS = [f"{column_type}-{column_type.unit}" for column_type, _ in TEXTS]
 
 
 @pytest.mark.parametrize(("column_type", "cases"), TEXTS, ids=TEXT_IDS)

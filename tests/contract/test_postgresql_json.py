@@ -13,7 +13,8 @@ import pyarrow as pa
 import pytest
 
 from tests.contract.postgresql_lab import CREATE, USERS, Lab, column, conformed, opened, schema_of
-from tests.contract.test_postgresql_evolution import STRINGS, TEXT_IDS, TEXTS
+from tests.contract.test_postgresql_evolution import STRINGS
+from tests.type_tables.postgresql_types import TEXT_IDS, TEXTS
 from warp_resources.arrow.coerce import coerce
 from warp_resources.arrow.types import arrow_type
 from warp_resources.model.batches import ConformedTable, RawColumn, TableBatch, Variant

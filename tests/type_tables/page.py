@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tests.type_tables.bson_types import BSON_TYPES
+from tests.type_tables.postgresql_types import TEXTS
 from tests.type_tables.table import TypeRow
 from warp_resources.arrow.lattice import Fit, fit, join
+from warp_resources.config.column_types import NAMES, column_type
 from warp_resources.connectors.postgresql.types import stored_type
 from warp_resources.model.tables import ColumnType, Kind
 
@@ -32,6 +34,12 @@ keeping every value. "if exact": such values are stored in the column as it is a
 (`"123"` in a bigint does, `"0123"` does not); with the first that does not, the column becomes text, and every value
 keeps its canonical text. "set aside": the value is NULL and the original goes to `dead_letters`; with
 `contract: {type_changes: json}` the column becomes jsonb instead.
+"""
+_COLUMNS = """
+## PostgreSQL columns and their canonical text
+
+The types that columns have, from a source's types or from `columns: {price: {type: "decimal(18,4)"}}`, and what their
+values read like once a column becomes text: the text that SPEC calls canonical, equal for equal values.
 """
 _LIMITS = """
 ## Limits
@@ -67,12 +75,13 @@ _MET = (
     ColumnType(Kind.UUID),
     ColumnType(Kind.JSON),
 )
+_MOST_SAMPLES, _LONGEST_SAMPLE = 12, 40
 _SHORT = {"timestamp with time zone": "timestamptz", "double precision": "double"}
 
 
 def page() -> str:
     """The whole page."""
-    lines = [_INTRODUCTION, *_types(BSON_TYPES), _MEETINGS, *_meetings(), _LIMITS]
+    lines = [_INTRODUCTION, *_types(BSON_TYPES), _MEETINGS, *_meetings(), _COLUMNS, *_columns(), _LIMITS]
     return "\n".join(lines)
 
 
@@ -105,6 +114,26 @@ def _meeting(established: ColumnType, incoming: ColumnType) -> str:
         return "if exact"
     joined = join(established, incoming)
     return _plain(joined) if _plain(joined) == _plain(established) else f"**{_plain(joined)}**"
+
+
+def _columns() -> Iterator[str]:
+    yield "| PostgreSQL | declared as | value | canonical text |"
+    yield "|---|---|---|---|"
+    for its, cases in TEXTS:
+        declared = ", ".join(f"`{name}`" for name in NAMES if column_type(name).kind is its.kind)
+        short = [case for case in cases if len(case[1]) <= _LONGEST_SAMPLE]
+        for number, (value, text) in enumerate(short[:_MOST_SAMPLES]):
+            names = (stored_type(its), declared) if number == 0 else ("", "")
+            yield f"| {names[0]} | {names[1]} | {_code(_shown(value, its))} | {_code(text)} |"
+
+
+def _shown(value: object, its: ColumnType) -> str:
+    if isinstance(value, bytes):
+        return value[:16].hex(" ")
+    count = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    units = {Kind.DATE: "days since 1970", Kind.TIME: "us since midnight"}
+    unit = f"{its.unit} since 1970" if its.unit else units.get(its.kind, "")
+    return f"{count} {unit}".strip()
 
 
 def _name(its: ColumnType) -> str:
