@@ -71,13 +71,22 @@ def _letters(config: WarpConfig, schema: str) -> Compute:
 def _errors(config: WarpConfig, schema: str) -> Compute:
     def errors(step: dg.OpExecutionContext, inputs: Mapping[str, object]) -> Results:
         asked: dict[str, Any] = step.op_config
-        since = datetime.now(UTC) - timedelta(hours=asked["hours"])
+        since = _hours_ago(asked["hours"])
         selection = ErrorSelection(schema, asked.get("table"), asked.get("type"), since, _SHOWN)
         with closing(open_destination(config)) as destination:
             found = destination.logged_errors(selection)
         yield _result({"shown": len(found), "errors": errors_table(found)})
 
     return errors
+
+
+def _hours_ago(hours: int) -> datetime:
+    try:
+        if hours > 0:
+            return datetime.now(UTC) - timedelta(hours=hours)
+    except OverflowError:
+        pass
+    raise ConfigurationError(f"Nothing was logged {hours} hours ago", remedy="Give hours: 24, or 720 for a month")
 
 
 def _selection(schema: str, asked: Mapping[str, Any]) -> LetterSelection:

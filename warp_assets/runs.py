@@ -51,5 +51,7 @@ def _stream_position(destination: Destination, schema: str) -> Position | None:
 def refuse_failures(schema: str, failed: Sequence[Outcome]) -> None:
     """Fail the run, now that every table had its turn."""
     if failed:
-        causes = [f"{schema}.{outcome.table}: {mask(str(outcome.error))}" for outcome in failed]
-        raise dg.Failure(f"{len(failed)} tables failed:\n" + "\n".join(causes), allow_retries=False)
+        # An outcome without a table is of the whole schema, such as a database that does not exist.
+        named = [f"{schema}.{outcome.table}" if outcome.table else schema for outcome in failed]
+        causes = [f"{name}: {mask(str(outcome.error))}" for name, outcome in zip(named, failed, strict=True)]
+        raise dg.Failure(f"{len(failed)} failed:\n" + "\n".join(causes), allow_retries=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -32,6 +32,9 @@ PATIENCE = timedelta(seconds=2)
 """For one answer about a table, which somebody may have locked: a stream must not wait for what is reported of it."""
 
 RECENT = timedelta(minutes=10)
+
+ASK_AGAIN_SECONDS = 300.0
+"""Until a reload that did not bring all tables is asked for once more."""
 
 
 def changes_sensor(config: WarpConfig, schema: str, tables: Sequence[Table]) -> dg.SensorDefinition:
@@ -87,7 +90,7 @@ class _Watcher:
         self._drainer.renew(store)
         reporter = Reporter(self._schema, self._tables, source, destination, context.instance)
         events = reporter.events(memory, time.time())
-        told += self._look_for_new_tables(destination, memory)
+        told += look_for_new_tables(self._config, self._schema, self._tables, destination, memory)
         self._drainer.renew(store)
         return dg.SensorResult(skip_reason=" ".join(told), asset_events=events, cursor=memory.text())
 
@@ -115,25 +118,31 @@ class _Watcher:
         for name, windows in wanted.items():
             keep_windows(instance, name, windows, renew)
 
-    def _look_for_new_tables(self, destination: Destination, memory: Memory) -> list[str]:
-        """Ask, once for each, that tables which were created meanwhile become assets."""
-        stored = destination.table_states(self._schema)
-        new = sorted(name for name in stored if name not in self._tables and covers(self._config, self._schema, name))
-        if not new:
-            memory.asked_for = []
-            return []
-        if set(new) <= set(memory.asked_for):
-            return [f"Reload the code location to see {', '.join(new)}."]
-        memory.asked_for = new
-        asked = request_reload()
-        return [
-            f"New: {', '.join(new)}; "
-            + ("a reload was asked for." if asked else "reload the code location to see them as assets.")
-        ]
-
 
 def impatient(config: WarpConfig) -> WarpConfig:
     """The configuration with a destination that gives up early."""
     timeout = min(config.destination.transaction_timeout, PATIENCE)
     destination = config.destination.model_copy(update={"transaction_timeout": timeout})
     return config.model_copy(update={"destination": destination})
+
+
+def look_for_new_tables(
+    config: WarpConfig, schema: str, known: Collection[str], destination: Destination, memory: Memory
+) -> list[str]:
+    """Ask that tables which were created meanwhile become assets.
+
+    Once for each, and again after some minutes: the databases may not have answered the load that was asked for.
+    """
+    stored = destination.table_states(schema)
+    new = sorted(name for name in stored if name not in known and covers(config, schema, name))
+    if not new:
+        memory.asked_for = []
+        return []
+    if set(new) <= set(memory.asked_for) and time.time() - memory.asked_at < ASK_AGAIN_SECONDS:
+        return [f"Reload the code location to see {', '.join(new)}."]
+    memory.asked_for, memory.asked_at = new, time.time()
+    asked = request_reload()
+    return [
+        f"New: {', '.join(new)}; "
+        + ("a reload was asked for." if asked else "reload the code location to see them as assets.")
+    ]

@@ -32,6 +32,7 @@ class Memory(BaseModel):
     slices: dict[str, list[str]] = Field(default_factory=dict)
     has_more_slices: bool = False
     asked_for: list[str] = Field(default_factory=list)
+    asked_at: float = 0.0
 
     @classmethod
     def read(cls, cursor: str | None) -> Memory:

@@ -12,6 +12,7 @@ from tests.contract.laboratories import DestinationLab
 from warp_resources.connectors.interfaces import Destination
 from warp_resources.errors import FencedOut, OperatorError
 from warp_resources.model.batches import DeadLetter, WriteReceipt
+from warp_resources.model.letters import PENDING, LetterSelection
 from warp_resources.model.positions import ChunkCommit, KeyRange, Position, StreamState
 from warp_resources.model.tables import TableId
 
@@ -28,8 +29,11 @@ class Scene:
     destination: Destination
     stream: StreamState
 
-    def stream_write(self, rows: list[dict[str, Any]], deletes: list[int] | None = None) -> WriteReceipt:
-        receipt = self.destination.write(batch(moved(SCHEMA, self.stream), part(V1, rows, deletes or [])))
+    def stream_write(
+        self, rows: list[dict[str, Any]], deletes: list[int] | None = None, letters: list[DeadLetter] | None = None
+    ) -> WriteReceipt:
+        written = part(V1, rows, deletes or [], letters=letters or [])
+        receipt = self.destination.write(batch(moved(SCHEMA, self.stream), written))
         self.stream = replace(self.stream, sequence=receipt.stream_sequence or 0)
         return receipt
 
@@ -169,6 +173,19 @@ def test_a_key_that_was_read_and_quarantined_counts_as_seen(scene: Scene, lab: D
     scene.chunk("slice-01", [])
     assert scene.destination.close_generation(USERS, GENERATION, "run-1") == 1
     assert set(lab.rows(USERS)) == {1}
+
+
+# SPEC: T5 R4
+def test_letters_of_keys_that_a_whole_generation_did_not_see_are_superseded(scene: Scene, lab: DestinationLab) -> None:
+    letters = [letter(USERS, 1, "name"), letter(USERS, 2, "name"), letter(USERS, 8, None)]
+    scene.stream_write([{"id": 1, "name": None}, {"id": 2, "name": None}], letters=letters)
+    scene.destination.open_generation(USERS, GENERATION)
+    scene.chunk("slice-00", [{"id": 2, "name": None}], letters=[letter(USERS, 2, "name")])
+    scene.chunk("slice-01", [], letters=[letter(USERS, 9, None)])
+    assert scene.destination.close_generation(USERS, GENERATION, "run-1") == 1
+    assert set(lab.rows(USERS)) == {2}
+    pending = scene.destination.dead_letters(LetterSelection(SCHEMA, "users", status=PENDING))
+    assert sorted(str(kept.letter.key_text) for kept in pending) == ["2", "9"]
 
 
 def test_an_abandoned_generation_removes_nothing_and_frees_its_name(scene: Scene, lab: DestinationLab) -> None:

@@ -80,6 +80,15 @@ def losing(
     return replace(part(V1, rows, deletes, letters=letters), errors=entries)
 
 
+def reading(line: Line, generation: str) -> ChunkCommit:
+    """The first chunk of a reading of the table as it is now."""
+    line.destination.save_plan(USERS, [KeyRange()])
+    line.destination.open_generation(USERS, generation)
+    basis = line.destination.chunk_basis(USERS).sequence
+    epoch, _ = line.destination.seize_slice(USERS, generation, "slice-00")
+    return ChunkCommit(USERS, generation, "slice-00", epoch, basis, None, False)
+
+
 # SPEC: T5, E7
 def test_a_replayed_letter_puts_its_row_in_as_old_as_its_loss(line: Line, lab: DestinationLab) -> None:
     line.write(losing(POISON, WHOLE, rows=({"id": 1, "name": None},)))
@@ -107,15 +116,32 @@ def test_a_replay_never_overwrites_what_came_after_it_was_read(line: Line, lab: 
 
 
 def test_a_row_that_a_chunk_wrote_since_is_not_overwritten(line: Line, lab: DestinationLab) -> None:
-    line.destination.save_plan(USERS, [KeyRange()])
-    line.destination.open_generation(USERS, "load-1")
-    basis = line.destination.chunk_basis(USERS).sequence
     line.write(losing(WHOLE))
-    epoch, _ = line.destination.seize_slice(USERS, "load-1", "slice-00")
-    chunk = ChunkCommit(USERS, "load-1", "slice-00", epoch, basis, None, False)
+    known = line.letters()
+    chunk = reading(line, "load-1")
     line.destination.write(batch(chunk, part(V1, [{"id": 2, "name": "chunk"}])))
-    assert line.replay(part(V1, [{"id": 2, "name": "letter"}])) == LetterOutcome(superseded=1)
+    assert line.replay(part(V1, [{"id": 2, "name": "letter"}]), known) == LetterOutcome(superseded=1)
     assert lab.rows(USERS)[2]["name"] == "chunk"
+
+
+# SPEC: E8, M5
+@pytest.mark.parametrize("fate", ["replayed", "discarded"])
+def test_a_chunk_leaves_a_key_alone_that_was_quarantined_whole_since_it_was_read(
+    line: Line, lab: DestinationLab, fate: str
+) -> None:
+    line.write(part(V1, [{"id": 2, "name": "first"}, {"id": 7, "name": "seven"}]))
+    chunk = replace(reading(line, "load-1"), is_done=True)
+    line.write(losing(WHOLE))
+    older = losing(replace(WHOLE, column="name"), rows=({"id": 2, "name": None}, {"id": 7, "name": "chunk"}))
+    line.destination.write(batch(chunk, older))
+    assert {key: row["name"] for key, row in lab.rows(USERS).items()} == {2: "first", 7: "chunk"}
+    assert lab.letter_statuses(USERS) == ["pending", "superseded"]
+    if fate == "discarded":
+        line.destination.discard_letters(LetterSelection(SCHEMA))
+    assert line.destination.close_generation(USERS, "load-1", "run-1") == 0
+    if fate == "replayed":
+        assert line.replay(part(V1, [{"id": 2, "name": "letter"}])) == LetterOutcome(replayed=1)
+    assert lab.rows(USERS)[2]["name"] == ("letter" if fate == "replayed" else "first")
 
 
 def test_a_reading_that_began_before_a_replay_still_finds_the_row_stale(line: Line, lab: DestinationLab) -> None:
@@ -154,13 +180,10 @@ def test_another_loss_takes_the_place_of_the_first(line: Line, lab: DestinationL
 
 def test_the_newest_record_of_a_key_settles_all_of_them(line: Line, lab: DestinationLab) -> None:
     column = replace(POISON, column="other", record='{"id": 1, "older": true}')
-    line.destination.save_plan(USERS, [KeyRange()])
-    line.destination.open_generation(USERS, "load-1")
-    basis = line.destination.chunk_basis(USERS).sequence
-    line.write(losing(replace(POISON, column=None)))
-    epoch, _ = line.destination.seize_slice(USERS, "load-1", "slice-00")
-    chunk = ChunkCommit(USERS, "load-1", "slice-00", epoch, basis, None, False)
-    line.destination.write(batch(chunk, losing(column, rows=({"id": 1, "name": "older"},))))
+    first = reading(line, "load-1")
+    line.destination.write(batch(first, losing(replace(POISON, column=None))))
+    second = replace(reading(line, "load-2"), basis=first.basis)
+    line.destination.write(batch(second, losing(column, rows=({"id": 1, "name": "older"},))))
     assert len(line.letters()) == 2
     assert line.replay(part(V1, [{"id": 1, "name": "newest"}])) == LetterOutcome(replayed=1, superseded=1)
     assert lab.rows(USERS)[1]["name"] == "newest"

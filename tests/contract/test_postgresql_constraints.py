@@ -104,7 +104,7 @@ REFUSALS = [
     (
         "refused",
         "create function shop.say() returns trigger language plpgsql as"
-        " $$begin if new.n = 9 then raise 'no %', new.name using errcode = '45000'! end if! return new! end$$;"
+        " $$begin if new.n = 9 then raise 'no %', new.name using errcode = 'UE001'! end if! return new! end$$;"
         "create trigger rule before insert or update on shop.users for each row execute function shop.say()",
         (2, "secret", 9),
         "",
@@ -313,6 +313,18 @@ def test_tiny_cuts_add_up(lab: Lab) -> None:
     lab.write(users((99, "a", 1), rules=TableRules()))
 
 
+# SPEC: E7
+def test_a_foreign_key_that_nobody_checks_refuses_nothing(lab: Lab) -> None:
+    make_both(
+        lab,
+        "alter table shop.users add check (n < 100);"
+        "alter table shop.users add foreign key (n) references shop.orders; alter table shop.users disable trigger all",
+    )
+    lab.write(users((1, "a", 7), (2, "b", 100), (3, "c", 8)))
+    assert stored(lab) == [(1, "a", 7), (3, "c", 8)]
+    assert [(key, reason) for _, key, _, reason in letters(lab)] == [("2", "check")]
+
+
 # SPEC: R2
 def test_children_of_a_parent_that_is_still_read_do_not_count(lab: Lab) -> None:
     make_both(lab, "alter table shop.orders add constraint rule foreign key (n) references shop.users")
@@ -368,6 +380,25 @@ def test_a_stale_row_that_others_refer_to_stays_in_sight(lab: Lab, timing: str) 
         assert reading.finish() == removed
         assert [row[0] for row in stored(lab)] == [1, 2]
         assert letters(lab) == [("users", "2", "delete", "foreign_key")]
+
+
+def test_stale_rows_of_a_table_that_was_partitioned_go_too(lab: Lab) -> None:
+    # SPEC: M5, R2
+    make_both(lab, "drop table shop.users; create table shop.users (like shop.orders) partition by list (_id);"
+              "alter table shop.users add primary key (_id);"
+              "create table shop.few partition of shop.users for values in (1, 2);"
+              "create table shop.more partition of shop.users default;"
+              "alter table shop.orders add foreign key (n) references shop.users")  # fmt: skip
+    for generation, removed in (("resync-1", 2), ("resync-2", 0)):
+        lab.write(users((1, "seen", None), (3, "parent", None)), orders((10, "child", 3)))
+        if removed:
+            lab.write(users((2, "stale", None), (4, "stale", None)))
+        reading = Reading.open(lab, USERS, generation)
+        reading.begin()
+        reading.chunk(users((1, "seen", None)))
+        assert reading.finish() == removed
+        assert [row[0] for row in stored(lab)] == [1, 3]
+        assert letters(lab) == [("users", "3", "delete", "foreign_key")]
 
 
 def test_values_that_other_tables_follow_are_not_taken_away(lab: Lab) -> None:

@@ -147,7 +147,7 @@ def test_a_failed_commit_takes_its_ddl_with_it(lab: Lab) -> None:
 
 def test_a_reader_that_blocks_an_alter_concerns_no_other_table(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     # FAULTS: 17
-    monkeypatch.setattr("warp_resources.connectors.postgresql.evolve._LOCK_TIMEOUT", "100ms")
+    monkeypatch.setattr("warp_resources.connectors.postgresql.patience._LONG", "100ms")
     schema = schema_of(column("_id", Kind.INT64), column("v", Kind.INT32))
     lab.write(conformed(schema, {"_id": [1], "v": [1]}, changes=CREATE))
     wider, changes = altered(schema, ChangeKind.ADD_COLUMN, column("w", Kind.JSON))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from typing import Any
 
@@ -19,6 +20,7 @@ from warp_resources.connectors.memory.source import MemorySource, MemorySourceOp
 from warp_resources.errors import TransientError
 from warp_resources.model.tables import TableId
 
+LOADING_SECONDS = 0.5
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
@@ -106,3 +108,11 @@ class DeafSource(MemorySource):
 
     def tables(self, scope: SourceScope) -> list[SourceTable]:
         raise TransientError("The source does not answer", remedy="Start it")
+
+
+class LateSource(MemorySource):
+    """A source whose driver takes its time to load."""
+
+    def __init__(self, options: MemorySourceOptions) -> None:
+        time.sleep(LOADING_SECONDS)
+        super().__init__(options)

@@ -9,7 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from tests.dagster.configurations import Site
+from tests.dagster.configurations import LOADING_SECONDS, Site
 from warp_assets.tables import SLICE_POOL
 
 ROOT = Path(__file__).parents[2]
@@ -117,6 +117,17 @@ def test_an_unreachable_source_is_a_warning() -> None:
     )
     found = {tuple(spec.key.path) for spec in definitions(config).resolve_all_asset_specs()}
     assert found == {("shop", "users"), ("shop", "orders")}
+
+
+def test_loading_a_driver_takes_nothing_of_the_time_for_discovery(monkeypatch: pytest.MonkeyPatch) -> None:
+    # SPEC: D1 On a busy machine all assets were gone after a reload.
+    from warp_assets.definitions import definitions
+
+    site = Site({"name": "shop"})
+    late = site.config.source.model_copy(update={"type": "tests.dagster.configurations:LateSource"})
+    monkeypatch.setattr("warp_resources.dagster_bridge.catalog.DISCOVERY_SECONDS", LOADING_SECONDS / 2)
+    found = definitions(site.config.model_copy(update={"source": late})).resolve_all_asset_specs()
+    assert {tuple(spec.key.path) for spec in found} == {("shop", "first")}
 
 
 def test_without_a_configuration_it_loads_and_says_how_to_make_one(tmp_path: Path) -> None:

@@ -40,6 +40,14 @@ def test_letters_and_errors_are_shown(site: Site) -> None:
     assert "value set aside" in errors["errors"]
 
 
+@pytest.mark.parametrize("hours", [-1, 0, 10**8, 10**12])
+def test_hours_that_are_none_are_refused(site: Site, hours: int) -> None:
+    done = site.run_job("errors_shop", hours=hours)
+    assert not done.success
+    [failure] = [event for event in done.all_events if event.event_type_value == "STEP_FAILURE"]
+    assert "Give hours" in str(failure.event_specific_data)
+
+
 def test_a_replay_in_vain_fails_its_run_and_says_why(site: Site) -> None:
     done = site.run_job("dead_letters_shop", action="replay")
     assert not done.success

@@ -2,7 +2,7 @@
 
 The world has two keys, each a slice of one chunk. Key ``a`` is in the source and the destination; key
 ``b`` is a ghost, a row that the source lost unseen, so that no delete will ever come for it.
-At every end (the log drained, the generation closed) the destination must equal the source.
+At every end (the log drained, the generation closed, pending letters replayed) the destination must equal the source.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ class Rule(Enum):
 
     SKIP_NEWER = "a chunk leaves rows alone that were written after its basis"
     HEED_TOMBSTONES = "a chunk leaves keys alone that were deleted after its basis"
+    HEED_LETTERS = "a chunk leaves keys alone that were quarantined whole after its basis"
     BASIS_BEFORE_READ = "the basis is noted before the chunk is read"
     REMOVE_STALE = "rows that no chunk saw are removed when the generation closes"
     READ_UP_TO_DATE = "a chunk reads nothing older than what the stream has committed"
@@ -37,6 +38,7 @@ class Trouble(Enum):
     """What the world may do beyond writes and crashes."""
 
     LOOKUP = auto()  # an update's event carries the document as it is when the event is read
+    QUARANTINE = auto()  # once, the stream cannot write a row, which becomes a dead letter
     LOST_HISTORY = auto()  # once, the log's tail is gone and the stream starts anew at its end
 
 
@@ -50,6 +52,7 @@ class State:
     position: int = 0
     rows: tuple[Row, ...] = ((1, 0), (9, 0))
     tombstones: tuple[int, ...] = (0, 0)
+    letters: tuple[Row, ...] = (None, None)
     sequence: int = 1
     next_value: int = 2
     chunk: int = 0
@@ -59,6 +62,7 @@ class State:
     has_read: bool = False
     read: Value = NOTHING
     was_lost: bool = False
+    was_refused: bool = False
 
     @property
     def is_end(self) -> bool:
@@ -66,7 +70,8 @@ class State:
 
     @property
     def is_right(self) -> bool:
-        return tuple(row[0] if row else NOTHING for row in self.rows) == self.source
+        rows = [_replayed(row, letter) for row, letter in zip(self.rows, self.letters, strict=True)]
+        return tuple(row[0] if row else NOTHING for row in rows) == self.source
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +142,16 @@ def _stream_steps(state: State, rules: frozenset[Rule], troubles: frozenset[Trou
     if value is not NOTHING and Trouble.LOOKUP in troubles:
         value = state.source[key]
     sequence = state.sequence + 1
-    after = replace(state, position=state.position + 1, sequence=sequence)
+    settled = _put(state.letters, key, None)
+    after = replace(state, position=state.position + 1, sequence=sequence, letters=settled)
     if value is NOTHING:
         tombstones = _put(state.tombstones, key, sequence)
         yield f"the stream deletes {key}", replace(after, rows=_put(state.rows, key, None), tombstones=tombstones)
     else:
         yield f"the stream writes {key}", replace(after, rows=_put(state.rows, key, (value, sequence)))
+        if Trouble.QUARANTINE in troubles and not state.was_refused:
+            letters = _put(state.letters, key, (value, sequence))
+            yield f"the stream quarantines {key}", replace(after, letters=letters, was_refused=True)
     if Trouble.LOST_HISTORY in troubles and not state.was_lost:
         fresh = replace(state, position=len(state.log), was_lost=True, basis=None, has_read=False, read=NOTHING)
         if Rule.RESTART_WHEN_LOST in rules:
@@ -168,14 +177,19 @@ def _chunk_steps(state: State, rules: frozenset[Rule]) -> Iterator[tuple[str, St
     yield f"chunk {key} crashes", idle
     basis = state.sequence if state.basis is None else state.basis
     rows = _merged(state, key, basis, rules)
-    yield f"chunk {key} commits", replace(idle, rows=rows, sequence=state.sequence + 1, chunk=key + 1)
+    letter = state.letters[key]
+    is_settled = letter is not None and letter[1] <= basis and state.read is not NOTHING
+    letters = _put(state.letters, key, None) if is_settled else state.letters
+    yield f"chunk {key} commits", replace(idle, rows=rows, letters=letters, sequence=state.sequence + 1, chunk=key + 1)
 
 
 def _merged(state: State, key: int, basis: int, rules: frozenset[Rule]) -> tuple[Row, ...]:
     row = state.rows[key]
     is_newer = row is not None and row[1] > basis and Rule.SKIP_NEWER in rules
     is_buried = state.tombstones[key] > basis and Rule.HEED_TOMBSTONES in rules
-    if state.read is NOTHING or is_newer or is_buried:
+    letter = state.letters[key]
+    is_set_aside = letter is not None and letter[1] > basis and Rule.HEED_LETTERS in rules
+    if state.read is NOTHING or is_newer or is_buried or is_set_aside:
         return state.rows
     return _put(state.rows, key, (state.read, state.sequence + 1))
 
@@ -184,8 +198,15 @@ def _closed(state: State, rules: frozenset[Rule]) -> State:
     rows = state.rows
     first = state.first_sequence
     if Rule.REMOVE_STALE in rules and first is not None:
-        rows = tuple(None if row is not None and row[1] <= first else row for row in rows)
+        seen = [letter is not None and letter[1] > first for letter in state.letters]
+        is_stale = [row is not None and row[1] <= first for row in rows]
+        rows = tuple(None if stale and not kept else row for row, stale, kept in zip(rows, is_stale, seen, strict=True))
     return replace(state, rows=rows, sequence=state.sequence + 1, is_closed=True)
+
+
+def _replayed(row: Row, letter: Row) -> Row:
+    """What a replay makes of a row: never over a newer one."""
+    return row if letter is None or (row is not None and row[1] > letter[1]) else letter
 
 
 def _put(values: tuple, key: int, value: object) -> tuple:  # type: ignore[type-arg]

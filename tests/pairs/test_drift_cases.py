@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bson import DatetimeMS, Decimal128, Int64
+from bson import Binary, DatetimeMS, Decimal128, Int64
 from bson.codec_options import CodecOptions, DatetimeConversion
 
 from tests.fixtures.servers import MongoDatabase
@@ -56,6 +56,13 @@ CASES: dict[str, tuple[Documents, Documents]] = {
     "field that comes back": ([{"_id": 1, "v": 1}], [{"_id": 1}, {"_id": 2, "v": "back"}]),
     "500 new fields": ([{"_id": 1}], [{"_id": 2, **{f"f{n}": n for n in range(500)}}]),
     "keys of two families": ([{"_id": 1, "v": 1}, {"_id": 2, "v": 2}], [{"_id": "1", "v": 3}, {"_id": 2.5, "v": 4}]),
+    "keys of many families": (
+        [{"_id": Binary(b"a", subtype), "v": subtype} for subtype in (0, 5, 128)],
+        [
+            {"_id": key, "v": number}
+            for number, key in enumerate([None, True, {"a": 1}, {"a": "1"}, "nul\0", "a", START])
+        ],
+    ),
     "keys that look alike": ([{"_id": 0.1, "v": 1}, {"_id": 3, "v": 2}], [{"_id": Decimal128("0.1"), "v": 3}]),
 }
 

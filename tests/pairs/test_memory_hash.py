@@ -15,8 +15,10 @@ from warp_resources import WarpConfig, WarpRunner
 from warp_resources.connectors.memory.comparison import MemoryComparison
 from warp_resources.connectors.memory.destination import MemoryDestination, MemoryOptions
 from warp_resources.connectors.memory.server import MemoryServer
+from warp_resources.model.batches import ConformedTable
+from warp_resources.model.differences import Difference, Surplus
 from warp_resources.model.tables import TableId
-from warp_resources.pipeline.batch import sync_slices
+from warp_resources.pipeline.batch import sync_slices, sync_table
 from warp_resources.pipeline.engine import open_engine, units
 
 THINGS = TableId("crm", "things")
@@ -146,6 +148,42 @@ def test_rows_stay_where_the_source_table_is_gone() -> None:
     crm.server.drop_table("crm", "things")
     crm.once()
     assert set(crm.rows()) == {1}
+
+
+def test_rows_stay_where_the_source_table_goes_just_before_their_removal(monkeypatch: pytest.MonkeyPatch) -> None:
+    # SPEC: X3 X4
+    crm = Crm()
+    crm.put({"_id": 1}, {"_id": 2})
+    crm.once()
+    crm.server.delete("crm", "things", 1)
+    find = MemoryComparison.surplus
+
+    def find_and_drop(comparison: MemoryComparison, limit: int, since: int) -> list[Surplus]:
+        found = find(comparison, limit, since)
+        crm.server.drop_table("crm", "things")
+        return found
+
+    monkeypatch.setattr(MemoryComparison, "surplus", find_and_drop)
+    crm.once()
+    assert set(crm.rows()) == {1, 2}
+
+
+def test_a_tick_that_is_broken_off_removes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    # SPEC: X4 M6
+    crm = Crm(full_load_batch_size=2)
+    crm.put(*({"_id": key} for key in range(8)))
+    crm.once()
+    crm.server.delete("crm", "things", 7)
+    compare = MemoryComparison.compare
+    with open_engine(units(crm.config, "crm")[0], threading.Event()) as engine:
+
+        def compare_and_stop(comparison: MemoryComparison, part: ConformedTable) -> list[Difference]:
+            engine.stop.set()
+            return compare(comparison, part)
+
+        monkeypatch.setattr(MemoryComparison, "compare", compare_and_stop)
+        sync_table(engine, "things")
+    assert set(crm.rows()) == set(range(8))
 
 
 def test_some_slices_bring_what_differs_and_delete_nothing() -> None:

@@ -133,6 +133,18 @@ def test_one_record_that_the_contract_refuses_does_not_hold_up_the_others(drifte
     assert left.last_error
 
 
+def test_a_table_that_is_given_up_tells_of_all_its_letters(shop: Shop) -> None:
+    shop.put(*({"_id": n, "name": f"user {n}", "n": 1} for n in range(4)))
+    shop.run()
+    shop.put(*({"_id": n, "name": {"first": "Ada"}, "n": 1} for n in range(250)))
+    shop.run()
+    with shop.destination.store.transaction() as draft:
+        draft.letters = [_with_record(one, one.letter.record.replace('"n"', '"m": 5, "n"')) for one in draft.letters]
+    report = shop.replay(contract={"new_columns": "freeze"})
+    assert report.outcome == LetterOutcome(pending={"drastic_change": 250})
+    assert set(report.failures) == {USERS}
+
+
 def test_a_record_that_cannot_be_read_stays_pending_and_says_so(drifted: Shop) -> None:
     with drifted.destination.store.transaction() as draft:
         draft.letters = [_with_record(one, "{broken") for one in draft.letters]

@@ -99,13 +99,21 @@ def test_one_table_of_three_is_set_aside_killed_with_and_catches_up(
     depot.command.once()
 
 
-def test_a_lock_on_one_table_does_not_hold_the_others(tmp_path: Path, mongo_db: MongoDatabase, warehouse: str) -> None:
-    # SPEC: E10  FAULTS: 17
+@pytest.mark.parametrize(
+    ("lock", "change"),
+    [("access share", {"$set": {"added_later": 1}}), ("share", {"$inc": {"step": 1}})],
+    ids=["who reads it while it is altered", "who makes an index on it while it is written"],
+)
+def test_a_lock_on_one_table_does_not_hold_the_others(
+    tmp_path: Path, mongo_db: MongoDatabase, warehouse: str, lock: str, change: dict[str, Any]
+) -> None:
+    # SPEC: E10, M3  FAULTS: 17
     depot = Warehouse(tmp_path, mongo_db, warehouse)
     depot.command.once()
     with depot.running(), psycopg.connect(warehouse) as blocking:
-        blocking.execute(sql.SQL("lock table {} in access share mode").format(sql.Identifier(depot.schema, "orders")))
-        depot.mongo.database["orders"].insert_one({"added_later": 1})
+        place = sql.Identifier(depot.schema, "orders")
+        blocking.execute(sql.SQL("lock table {} in {} mode").format(place, sql.SQL(lock)))
+        depot.mongo.database["orders"].update_many({}, change)
         depot.churn(seed=5)
         eventually(lambda: depot.differences("users", "items"))
         eventually(lambda: depot.aside() == ["orders"])

@@ -55,6 +55,7 @@ def variant_of(values: pa.Array, kind: Kind | None = None) -> Variant | None:
     Raises:
         Refused: no column type holds the values, or strings are not what ``kind`` says.
     """
+    _refuse_invalid(values)
     if isinstance(values, pa.ExtensionArray):
         values = values.storage
     if pt.is_dictionary(values.type):
@@ -65,6 +66,13 @@ def variant_of(values: pa.Array, kind: Kind | None = None) -> Variant | None:
         if matches(values.type):
             return taken(values, kind)
     raise Refused(f"of the type {values.type}", "Cast it to a number, text, time, list or struct")
+
+
+def _refuse_invalid(values: pa.Array) -> None:
+    try:
+        values.validate(full=True)
+    except pa.ArrowException as error:
+        raise Refused("with values that its Arrow type cannot have", "Look at it with validate(full=True)") from error
 
 
 def _integers(values: pa.Array, kind: Kind | None) -> Variant:
@@ -101,7 +109,7 @@ def _numerics(text: pa.Array) -> Variant:
 def _is_json(text: str | None) -> bool:
     try:
         # Digits stay as they are: only the form is asked for.
-        return text is None or bool([json.loads(text, parse_constant=_refuse_constant)])
+        return text is None or bool([json.loads(text, parse_int=str, parse_constant=_refuse_constant)])
     except ValueError:
         return False
 

@@ -19,6 +19,12 @@ def outside_range(timestamps: pa.Array, bounds: tuple[int, int]) -> pa.Array:
     return claims(pc.or_(pc.less(numbers, first), pc.greater(numbers, last)))
 
 
+def outside_dates(dates: pa.Array, bounds: tuple[int, int]) -> pa.Array:
+    """A mask of the dates outside ``bounds``, which are in days since 1970."""
+    days = dates.view(pa.int32())
+    return claims(pc.or_(pc.less(days, bounds[0]), pc.greater(days, bounds[1])))
+
+
 def too_many_digits(literals: pa.Array, digits: tuple[int, int]) -> pa.Array:
     """A mask of the decimal literals with more than ``digits`` (before, after) the point."""
     doubtful = pc.or_(

@@ -20,6 +20,8 @@ from warp_resources.pipeline.options import open_destination, open_source
 from warp_resources.pipeline.preparation import check_transforms
 
 Json = Annotated[bool, typer.Option("--json", help="JSON, for scripts.")]
+LARGEST = 2**63 - 1
+"""The largest number that a destination counts to."""
 
 config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
 

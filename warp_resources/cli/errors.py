@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from warp_resources.cli.configuring import Json
+from warp_resources.cli.configuring import LARGEST, Json
 from warp_resources.cli.console import note, show_json, show_table
-from warp_resources.cli.naming import chosen_schemas, table_named
+from warp_resources.cli.naming import chosen_schemas, refuse_empty, table_named
 from warp_resources.cli.state import State
 from warp_resources.config import parse_duration
 from warp_resources.errors import ConfigurationError
@@ -23,10 +23,11 @@ def errors(
     table: Annotated[str | None, typer.Option(help="Only of this table, as SCHEMA.TABLE.")] = None,
     kind: Annotated[str | None, typer.Option("--type", help="Only of this type.")] = None,
     since: Annotated[str, typer.Option(help="How far back: 30m, 24h, 7d or 'all'.")] = "24h",
-    limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=LARGEST, help="How many, the newest first.")] = 50,
     as_json: Json = False,
 ) -> None:
     """Show what went wrong and what was done about it, the newest first."""
+    refuse_empty({"--schema": schema, "--table": table, "--type": kind})
     state: State = context.obj
     config = state.load()
     named = table_named(config, table) if table else None

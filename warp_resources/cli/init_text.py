@@ -39,6 +39,9 @@ schemas:
     # tables:                # settings of single tables; what is not set comes from above
     #   {example}:
     #     full_load_enabled: false            # follow changes only, copy nothing
+    #     contract: {{new_columns: freeze}}     # evolve, freeze, discard or quarantine: docs/evolution.md
+    #     columns: {{secret: {{action: hash}}}}   # or drop, mask, a type, another name: docs/columns.md
+    #     deletion_strategy: soft             # deleted rows stay, flagged: docs/deletes.md
     #     owners: ["team:data"]
 
 # performance:

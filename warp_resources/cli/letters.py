@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
-from warp_resources.cli.configuring import Json
+from warp_resources.cli.configuring import LARGEST, Json
 from warp_resources.cli.console import note, say, show_json, show_table
 from warp_resources.cli.letter_lines import HEADINGS, counted, line_of, record_of, row_of
-from warp_resources.cli.naming import chosen_schemas, stored_schemas, table_named
+from warp_resources.cli.naming import chosen_schemas, refuse_empty, stored_schemas, table_named
 from warp_resources.cli.state import State
 from warp_resources.config import WarpConfig
 from warp_resources.errors import ConfigurationError, OperatorError
@@ -25,7 +25,10 @@ from warp_resources.pipeline.stopping import stop_on_signals
 
 _ALL = "all"
 
-Ids = Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="The numbers that `list` shows.")]
+Ids = Annotated[
+    list[int] | None,
+    typer.Argument(metavar="[ID]...", min=1, max=LARGEST, help="The numbers that `list` shows."),
+]
 Schema = Annotated[str | None, typer.Option(help="Only of this schema.")]
 Table = Annotated[str | None, typer.Option(help="Only of this table, as SCHEMA.TABLE.")]
 Reason = Annotated[str | None, typer.Option(help="Only of this reason, such as drastic_change or foreign_key.")]
@@ -48,7 +51,7 @@ def list_letters(
     table: Table = None,
     reason: Reason = None,
     status: Annotated[str, typer.Option(help="pending, replayed, superseded, discarded or all.")] = PENDING,
-    limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=LARGEST, help="How many, the newest first.")] = 50,
     as_json: Json = False,
 ) -> None:
     """List dead letters, without their records."""
@@ -79,7 +82,7 @@ def list_letters(
 @letters_app.command("show")
 def show_letter(
     context: typer.Context,
-    number: Annotated[int, typer.Argument(metavar="ID", help="The number that `list` shows.")],
+    number: Annotated[int, typer.Argument(metavar="ID", min=1, max=LARGEST, help="The number that `list` shows.")],
     as_json: Json = False,
 ) -> None:
     """Show one dead letter with its record, and what can be done about it."""
@@ -169,6 +172,7 @@ def _choice(
     reason: str | None,
     status: str | None,
 ) -> _Choice:
+    refuse_empty({"--schema": schema, "--table": table, "--reason": reason})
     state: State = context.obj
     config = state.load()
     named = table_named(config, table) if table else None
@@ -239,4 +243,6 @@ def _tell(outcome: LetterOutcome, failures: Sequence[str]) -> None:
     for failure in failures:
         note(failure)
     if outcome.replayed + outcome.superseded + outcome.pending_count >= MOST_LETTERS:
-        note("There may be more: the same command goes on with them")
+        is_vain = not (outcome.replayed or outcome.superseded)
+        rest = "choose them by --table or --reason" if is_vain else "the same command goes on with them"
+        note(f"There may be more: {rest}")

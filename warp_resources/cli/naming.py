@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from warp_resources.config import WarpConfig, schema_settings, served_schemas
 from warp_resources.connectors.interfaces import Source, SourceScope, SourceTable
@@ -26,6 +26,17 @@ def chosen_schemas(config: WarpConfig, names: Sequence[str] = ()) -> tuple[str, 
         if name not in served:
             raise _unknown("schema", name, served, "The configuration")
     return tuple(dict.fromkeys(names)) or served
+
+
+def refuse_empty(options: Mapping[str, str | None]) -> None:
+    """Refuse an option without a value, which is a variable of a script that was not set rather than everything.
+
+    Raises:
+        ConfigurationError: one of them is empty.
+    """
+    for option, value in options.items():
+        if value == "":
+            raise ConfigurationError(f"{option} is empty", remedy="Give it a value, or leave it out")
 
 
 def stored_schemas(config: WarpConfig, names: Iterable[str]) -> list[str]:

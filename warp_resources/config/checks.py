@@ -72,12 +72,27 @@ def _schemas(schemas: Iterable[SchemaConfig], strategy: str | None) -> Iterator[
             yield Problem((*path, "table_whitelist"), f"{name!r} is both white- and blacklisted; one is allowed")
         if schema.schedule and "batch" not in _modes(schema):
             yield Problem((*path, "schedule"), "a schedule needs mode: batch; a stream runs continuously")
+        yield from _needs_stream(schema, _modes(schema), path)
         its = schema.change_detection.strategy or strategy
         yield from _fits(schema, schema.mode, its, path)
         for table in schema.tables:
             nearest_strategy = table.change_detection.strategy or its
             yield from _fits(table, table.mode or schema.mode, nearest_strategy, (*path, "tables", table.name))
+            yield from _needs_stream(table, {table.mode or schema.mode}, (*path, "tables", table.name))
             yield from column_problems(table, (*path, "tables", table.name))
+
+
+def _needs_stream(settings: CascadingSettings, modes: set[str], path: Path) -> Iterator[Problem]:
+    """What only a source's log tells of: in batch mode such a setting would do nothing."""
+    if "stream" in modes:
+        return
+    policy, new_tables = settings.on_source_change, settings.contract.new_tables
+    if policy != "keep":
+        text = f"found {policy!r}, which needs mode: stream; a batch table keeps its rows"
+        yield Problem((*path, "on_source_change"), text)
+    if new_tables != "evolve":
+        text = f"found {new_tables!r}, which needs mode: stream; table_whitelist limits a batch schema"
+        yield Problem((*path, "contract", "new_tables"), text)
 
 
 def _fits(settings: CascadingSettings, mode: str, nearest_strategy: str | None, path: Path) -> Iterator[Problem]:

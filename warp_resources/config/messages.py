@@ -101,6 +101,8 @@ def found(value: object, path: Path, origin: Origin | None = None) -> str:
     """A value as a message may show it."""
     if isinstance(value, SecretStr) or (path and is_secret_name(path[-1])):
         return "a value that is not shown"
+    if value is None:
+        return "nothing"
     if isinstance(value, Mapping | BaseModel):
         return "a mapping"
     if isinstance(value, list | tuple):

@@ -24,13 +24,12 @@ class Unsupported:
     values: frozenset[str] = frozenset()
 
 
-_POLICIES = frozenset({"freeze", "discard", "quarantine"})
 _STRATEGIES = frozenset({"trigger"})
 _ANY_SCHEMA, _ANY_TABLE = "schemas.*", "schemas.*.tables.*"
 
 UNSUPPORTED = (
     Unsupported("source.type", frozenset({"mysql", "mariadb", "bigquery", "dynamodb", "postgresql"})),
-    Unsupported("destination.type", frozenset({"bigquery", "mysql"})),
+    Unsupported("destination.type", frozenset({"bigquery", "mysql", "mariadb"})),
     Unsupported("destination.min_interval"),
     Unsupported("security.encryption_key"),
     Unsupported("source.change_detection.strategy", _STRATEGIES),

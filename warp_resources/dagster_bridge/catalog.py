@@ -6,6 +6,7 @@ import glob
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -37,7 +38,7 @@ class Table:
 
 
 def catalog(config: WarpConfig, schemas: tuple[str, ...]) -> dict[str, list[Table]]:
-    """The tables of each schema in name order, after three seconds at most.
+    """The tables of each schema in name order; the databases have three seconds at most to name theirs.
 
     A database that does not answer in time is a warning: what is configured is shown all the same.
     """
@@ -65,44 +66,59 @@ def _configured(config: WarpConfig, schema: str) -> list[str]:
     return [*settings.tables, *(name for name in settings.include if glob.escape(name) == name)]
 
 
-def _registered(config: WarpConfig, schemas: tuple[str, ...]) -> dict[str, dict[str, TableSchema]]:
+# To open a connector loads its driver, and connects nothing: that is this machine's time, not the database's. Where
+# the machine is busy it takes seconds, in which all tables would be missing.
+def _registered(config: WarpConfig, schemas: tuple[str, ...]) -> Callable[[], dict[str, dict[str, TableSchema]]]:
     destination = open_destination(config)
-    try:
-        return {schema: destination.table_schemas(schema) for schema in schemas}
-    finally:
-        destination.close()
+
+    def ask() -> dict[str, dict[str, TableSchema]]:
+        with closing(destination):
+            return {schema: destination.table_schemas(schema) for schema in schemas}
+
+    return ask
 
 
-def _discovered(config: WarpConfig, schemas: tuple[str, ...]) -> dict[str, list[str]]:
+def _discovered(config: WarpConfig, schemas: tuple[str, ...]) -> Callable[[], dict[str, list[str]]]:
     source = open_source(config)
-    try:
-        return {
-            schema: [found.name for unit in units(config, schema) for found in source.tables(unit.scope)]
-            for schema in schemas
-        }
-    finally:
-        source.close()
+
+    def ask() -> dict[str, list[str]]:
+        with closing(source):
+            return {
+                schema: [found.name for unit in units(config, schema) for found in source.tables(unit.scope)]
+                for schema in schemas
+            }
+
+    return ask
 
 
 class _Question(Generic[Answer]):
     """Asks a database in a thread that nobody waits for longer than the deadline."""
 
-    def __init__(self, database: str, ask: Callable[[], dict[str, Answer]]) -> None:
+    def __init__(self, database: str, prepare: Callable[[], Callable[[], dict[str, Answer]]]) -> None:
         self._database = database
-        self._ask = ask
         self._found: dict[str, Answer] | None = None
-        self._thread = threading.Thread(target=self._run, name=f"catalog-{database}", daemon=True)
+        self._thread: threading.Thread | None = None
+        try:
+            ask = prepare()
+        except WarpError as error:
+            self._warn(error)
+            return
+        self._thread = threading.Thread(target=self._run, args=[ask], name=f"catalog-{database}", daemon=True)
         self._thread.start()
 
     def answer(self, deadline: float) -> dict[str, Answer]:
         """What came in time, by schema; empty where nothing did."""
-        self._thread.join(max(0.0, deadline - time.monotonic()))
-        if self._thread.is_alive():
-            log.warning("no answer in time, tables may be missing until a reload", database=self._database)
+        if self._thread is not None:
+            self._thread.join(max(0.0, deadline - time.monotonic()))
+            if self._thread.is_alive():
+                log.warning("no answer in time, tables may be missing until a reload", database=self._database)
         return self._found or {}
 
-    def _run(self) -> None:
+    def _run(self, ask: Callable[[], dict[str, Answer]]) -> None:
         try:
-            self._found = self._ask()
+            self._found = ask()
         except WarpError as error:
-            log.warning("cannot be asked for tables", database=self._database, error=str(error))
+            self._warn(error)
+
+    def _warn(self, error: WarpError) -> None:
+        log.warning("cannot be asked for tables", database=self._database, error=str(error))

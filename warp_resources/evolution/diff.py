@@ -10,12 +10,12 @@ import pyarrow.compute as pc
 
 from warp_resources.arrow.canonical import canonical_text
 from warp_resources.arrow.lattice import FLOATS, INTEGERS, TEXT, TIMESTAMPS, is_exact
-from warp_resources.arrow.limits import outside_range
+from warp_resources.arrow.limits import outside_dates, outside_range
 from warp_resources.arrow.numbers import integers_are_exact
 from warp_resources.evolution.names import OVERFLOW_COLUMN
 from warp_resources.model.batches import RawColumn, Variant
 from warp_resources.model.capabilities import Capabilities
-from warp_resources.model.tables import Column, ColumnType, TableSchema
+from warp_resources.model.tables import Column, ColumnType, Kind, TableSchema
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class ColumnDiff:
 def diff(known: TableSchema, columns: Iterable[RawColumn], capabilities: Capabilities) -> tuple[ColumnDiff, ...]:
     """Each incoming column beside the known one of its name.
 
-    Timestamps that the destination cannot hold become a text variant of their own.
+    Timestamps and dates that the destination cannot hold become a text variant of their own.
     """
     # The overflow column is no field's, whatever it is called.
     by_name = {column.name: column for column in known.columns if column.stored != OVERFLOW_COLUMN}
@@ -69,9 +69,12 @@ def _has_values(variant: Variant) -> bool:
 
 
 def _storable(variant: Variant, capabilities: Capabilities) -> list[Variant]:
-    if variant.type.kind not in TIMESTAMPS:
+    if variant.type.kind in TIMESTAMPS:
+        outside = outside_range(variant.values, capabilities.timestamp_range)
+    elif variant.type.kind is Kind.DATE:
+        outside = outside_dates(variant.values, capabilities.date_range)
+    else:
         return [variant]
-    outside = outside_range(variant.values, capabilities.timestamp_range)
     if not outside.true_count:
         return [variant]
     spelled = pc.if_else(outside, canonical_text(variant.values, variant.type), None)

@@ -10,7 +10,7 @@ import pyarrow as pa
 from warp_resources.arrow.cleaning import containing
 from warp_resources.arrow.keys import KeyType, compound, key_texts, key_type, key_values
 from warp_resources.arrow.lattice import TIMESTAMPS
-from warp_resources.arrow.limits import longer_than, outside_range, too_many_digits
+from warp_resources.arrow.limits import longer_than, outside_dates, outside_range, too_many_digits
 from warp_resources.arrow.number_keys import integers_are_doubles
 from warp_resources.evolution.diff import live_variants
 from warp_resources.evolution.losses import (
@@ -121,6 +121,8 @@ def _faults(keys: Keys, decision: Decision, capabilities: Capabilities) -> list[
         faults.append(Loss(KEY_UNSTORABLE, containing(values, capabilities.refused_text)))
     if kind in TIMESTAMPS:
         faults.append(Loss(KEY_UNSTORABLE, outside_range(values, capabilities.timestamp_range)))
+    if kind is Kind.DATE:
+        faults.append(Loss(KEY_UNSTORABLE, outside_dates(values, capabilities.date_range)))
     if kind is Kind.NUMERIC:
         faults.append(Loss(KEY_UNSTORABLE, too_many_digits(values, capabilities.numeric_digits)))
     return faults

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from warp_resources.arrow.coerce import coerce
 from warp_resources.arrow.lattice import TEXT, TIMESTAMPS, Fit, fit, join
-from warp_resources.arrow.limits import outside_range, too_many_digits
+from warp_resources.arrow.limits import outside_dates, outside_range, too_many_digits
 from warp_resources.arrow.numbers import integers_are_exact
 from warp_resources.evolution.diff import ColumnDiff
 from warp_resources.model.batches import Variant
@@ -94,6 +94,8 @@ def is_storable(values: pa.Array, target: ColumnType, capabilities: Capabilities
     """A mask of the values of a type that the destination can hold; nulls are."""
     if target.kind in TIMESTAMPS:
         return pc.invert(outside_range(values, capabilities.timestamp_range))
+    if target.kind is Kind.DATE:
+        return pc.invert(outside_dates(values, capabilities.date_range))
     if target.kind is Kind.NUMERIC:
         return pc.invert(too_many_digits(values, capabilities.numeric_digits))
     return pa.repeat(pa.scalar(True), len(values))

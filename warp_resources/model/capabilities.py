@@ -16,7 +16,7 @@ class SourceCapabilities:
 class Capabilities:
     """What a destination can hold.
 
-    ``timestamp_range``: microseconds since 1970 UTC, first and last storable.
+    ``timestamp_range``: microseconds since 1970 UTC, first and last storable; ``date_range``: days since then.
     ``refused_text``: characters that no text can contain. ``case_sensitive``: names that differ
     in case only are different names. ``numeric_digits``: (before, after) the decimal point.
     ``max_key_bytes``: of one key value as text. ``max_row_bytes``: of one row, long values not counted whole.
@@ -28,6 +28,7 @@ class Capabilities:
     max_columns: int = 1600
     case_sensitive: bool = True
     timestamp_range: tuple[int, int] = (-210_866_803_200_000_000, 9_224_318_015_999_999_999)
+    date_range: tuple[int, int] = (-2_440_588, 2_145_042_905)
     refused_text: str = "\x00"
     numeric_digits: tuple[int, int] = (131_072, 16_383)
     max_key_bytes: int = 2_600

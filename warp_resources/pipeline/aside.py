@@ -86,9 +86,10 @@ class AsideTables:
         trial.due_at = time.monotonic() + seconds
 
     def due(self) -> list[Aside]:
-        """The tables that are on their way back, or are to set out now."""
+        """The tables that are on their way back, or are to set out now; who has waited longest comes first."""
         now = time.monotonic()
-        return [its for its in self.awaited if not self._of(its).is_ready and self._of(its).due_at <= now]
+        found = [its for its in self.awaited if not self._of(its).is_ready and self._of(its).due_at <= now]
+        return sorted(found, key=lambda its: self._of(its).due_at)
 
     def hasten(self) -> None:
         """Try all of them now."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import glob
 import time
 from contextlib import closing
-from dataclasses import replace
 from datetime import timedelta
 
 from warp_resources.errors import OperatorError
@@ -14,7 +12,7 @@ from warp_resources.model.tables import TableId
 from warp_resources.pipeline.arrival import seconds_to_arrive
 from warp_resources.pipeline.engine import STREAM
 from warp_resources.pipeline.options import open_state
-from warp_resources.pipeline.sides import Sides
+from warp_resources.pipeline.sides import Sides, narrowed
 
 ARRIVAL = timedelta(seconds=20)
 """What a stream that runs may take to arrive at the log's end; an idle one saves its place every five seconds."""
@@ -43,17 +41,28 @@ def keys_behind(sides: Sides, table: TableId) -> frozenset[str]:
     return frozenset() if position is None else _changed_since(sides, table, position)
 
 
+def keys_moved(sides: Sides, table: TableId, position: Position | None) -> frozenset[str]:
+    """The keys, as text, of all changes in the log since a position of the stream; none of a table without a log.
+
+    Raises:
+        OperatorError: there is more of the log to read than can be waited for.
+    """
+    if sides.unit.mode != STREAM or position is None:
+        return frozenset()
+    return _changed_since(sides, table, position)
+
+
 def _is_streaming(sides: Sides) -> bool:
     with closing(open_state(sides.unit.config, sides.destination)) as store:
         return store.lease_holder(f"stream:{sides.unit.schema}") is not None
 
 
 def _arrives(sides: Sides) -> bool:
-    return seconds_to_arrive(sides.source, sides.destination, sides.scope, ARRIVAL) is not None
+    return seconds_to_arrive(sides.source, sides.destination, sides.scope, ARRIVAL, sides.stop) is not None
 
 
 def _changed_since(sides: Sides, table: TableId, position: Position) -> frozenset[str]:
-    alone = replace(sides.scope, include=(glob.escape(table.name),), exclude=())
+    alone = narrowed(sides.scope, table.name)
     target = sides.source.log_end(sides.scope)
     keys: set[str] = set()
     give_up_at = time.monotonic() + PATIENCE_SECONDS

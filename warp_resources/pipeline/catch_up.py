@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import time
 import uuid
 from dataclasses import replace
 from datetime import timedelta
@@ -23,18 +24,21 @@ log = structlog.get_logger(__name__)
 
 
 def catch_up(run: StreamRun) -> bool:
-    """Take every table that is due one cut further; whether any of them is to go on at once.
+    """Take the table that has waited longest a cut further; whether any is to go on at once.
 
-    A table is tried with the next chunk of its open reading, if it has one, and then with its changes. It
-    catches up until it has all that the stream has delivered, or more, and joins it there.
+    One at a time, so that the stream does not wait the longer the more tables are set aside. A table is tried with
+    the next chunk of its open reading, if it has one, and then with its changes. It catches up until it has all that
+    the stream has delivered, or more, and joins it there.
     """
-    steps = [_step(run, its) for its in run.aside.due()]
-    return any(steps)
+    due = run.aside.due()
+    return bool(due) and (_step(run, due[0]) or len(due) > 1)
 
 
 def _step(run: StreamRun, its: Aside) -> bool:
     name = its.table.name
     trial = run.aside.trials[name]
+    # Behind all others that are due.
+    trial.due_at = time.monotonic()
     try:
         return _advance(run, its, trial)
     except TableFailure as failure:

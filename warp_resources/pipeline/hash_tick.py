@@ -13,7 +13,7 @@ from warp_resources.model.differences import Surplus
 from warp_resources.model.positions import BatchCommit, KeyRange, TableState
 from warp_resources.pipeline.engine import BATCH, Engine
 from warp_resources.pipeline.report import SyncReport
-from warp_resources.pipeline.sides import read_range, sides_of
+from warp_resources.pipeline.sides import has_table, read_range, sides_of
 
 HASH = "hash"
 """The strategy, and what ``deletion_log`` says of the rows that went because of it."""
@@ -86,7 +86,9 @@ class _Pass:
         if key is None:
             raise OperatorError("The table has no key by now", remedy="Give it one at the source", table=table)
         keys = [key_object(key, its.key_text) for its in surplus]
-        self._write(engine.source.read_keys(engine.scope, table.name, keys, None))
+        batch = engine.source.read_keys(engine.scope, table.name, keys, None)
+        if self._exists():
+            self._write(batch)
 
     def _write(self, batch: TableBatch) -> None:
         table = self.state.table
@@ -95,5 +97,4 @@ class _Pass:
         self.report.add(self.engine.writer.write([batch], commit).tables.get(table))
 
     def _exists(self) -> bool:
-        found = self.engine.source.tables(self.engine.scope)
-        return any(its.name == self.state.table.name for its in found)
+        return has_table(self.engine.source, self.engine.scope, self.state.table.name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from warp_resources.arrow.keys import key_object
@@ -15,6 +15,7 @@ from warp_resources.model.tables import TableId
 from warp_resources.pipeline.sides import Sides
 
 ATTEMPTS = 5
+KEYS_AT_ONCE = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,8 @@ class Suspect:
     """A key that was not the same on both sides in one reading.
 
     ``is_fresh``: the destination's row is newer than the reading, so that it may well be right. ``slice`` is the
-    index of the slice that the key was read in, None for a key that no slice had.
+    index of the slice that the key was read in, None for a key that no slice had. ``byte_count`` is the source row's
+    share of what was read, so that the suspects of a chunk are together no more than the chunk.
     """
 
     key_text: str
@@ -31,6 +33,7 @@ class Suspect:
     sequence: int | None
     is_fresh: bool
     slice: int | None = None
+    byte_count: int = 0
 
 
 @dataclass(slots=True)
@@ -64,13 +67,15 @@ def look(sides: Sides, comparison: Comparison, batch: TableBatch, basis: ChunkBa
     texts = _Texts(part)
     # What a commit since has written; a sequence beyond it is none of ours.
     newer = range(basis.sequence + 1, sides.destination.chunk_basis(batch.table).sequence + 1)
+    share = batch.byte_count // len(found)
     for its in found:
         if its.kind is DifferenceKind.SET_ASIDE:
             seen.set_aside += 1
             continue
         text = texts.of(its.row, is_delete=its.kind is DifferenceKind.SURPLUS)
         is_fresh = its.sequence is not None and its.sequence in newer
-        seen.suspects.append(Suspect(text, key_object(batch.key, text), its.kind, its.sequence, is_fresh, number))
+        key = key_object(batch.key, text)
+        seen.suspects.append(Suspect(text, key, its.kind, its.sequence, is_fresh, number, share))
     return seen
 
 
@@ -80,6 +85,20 @@ def look_again(sides: Sides, comparison: Comparison, table: TableId, suspects: S
     keys = [suspect.primary_key for suspect in suspects]
     batch = sides.source.read_keys(sides.scope, table.name, keys, basis.stream_position)
     return look(sides, comparison, batch, basis).suspects
+
+
+def portions(suspects: Iterable[Suspect], most_bytes: int) -> Iterator[list[Suspect]]:
+    """Suspects to be read at once: not too many, and no more bytes than there is room for, or one."""
+    part: list[Suspect] = []
+    size = 0
+    for its in suspects:
+        size += its.byte_count
+        if part and (len(part) == KEYS_AT_ONCE or size > most_bytes):
+            yield part
+            part, size = [], its.byte_count
+        part.append(its)
+    if part:
+        yield part
 
 
 class _Texts:

@@ -11,6 +11,7 @@ from warp_resources.model.positions import BatchCommit, ChunkCommit
 from warp_resources.model.tables import TableId
 from warp_resources.pipeline.engine import BATCH, STREAM, Engine
 from warp_resources.pipeline.resync import SNAPSHOT, demand_coverage
+from warp_resources.pipeline.sides import has_table
 from warp_resources.pipeline.snapshot import planned_slices
 from warp_resources.pipeline.verify import Mend
 
@@ -52,7 +53,8 @@ def _beside_stream(engine: Engine, table: TableId) -> Iterator[Mend]:
             engine.leases.demand(_slice_lease(table, part))
             basis = engine.destination.chunk_basis(table)
             batch = engine.source.read_keys(engine.scope, table.name, keys, basis.stream_position)
-            engine.writer.write([batch], commit(basis=basis.sequence, is_done=False))
+            if has_table(engine.source, engine.scope, table.name):
+                engine.writer.write([batch], commit(basis=basis.sequence, is_done=False))
 
         yield mend
         engine.writer.write([], commit(basis=engine.destination.chunk_basis(table).sequence, is_done=True))
@@ -90,7 +92,8 @@ def _as_batch_writer(engine: Engine, table: TableId) -> Iterator[Mend]:
         def mend(keys: Sequence[str]) -> None:
             engine.leases.demand(lease)
             batch = engine.source.read_keys(engine.scope, table.name, keys, None)
-            engine.writer.write([batch], BatchCommit(table, epoch, None, counted_as=VERIFY, cause=VERIFY))
+            if has_table(engine.source, engine.scope, table.name):
+                engine.writer.write([batch], BatchCommit(table, epoch, None, counted_as=VERIFY, cause=VERIFY))
 
         yield mend
         engine.destination.record_run(engine.run_id, table, VERIFY, "success")

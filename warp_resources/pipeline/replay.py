@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,7 +14,7 @@ from warp_resources.config import WarpConfig, schema_settings
 from warp_resources.connectors.interfaces import Destination, Source, SourceScope
 from warp_resources.errors import OperatorError, TableFailure
 from warp_resources.model.batches import WITHHELD, Original, TableBatch
-from warp_resources.model.letters import DELETE, PENDING, KeptLetter, LetterSelection
+from warp_resources.model.letters import DELETE, FOREIGN_KEY, PENDING, KeptLetter, LetterSelection
 from warp_resources.model.positions import ReplayCommit
 from warp_resources.model.replays import NO_LETTERS, LetterOutcome, ReplayedKey
 from warp_resources.model.tables import TableId
@@ -40,6 +40,12 @@ class ReplayReport:
     outcome: LetterOutcome = NO_LETTERS
     failures: dict[TableId, OperatorError] = field(default_factory=dict)
 
+    def followed(self, later: ReplayReport) -> ReplayReport:
+        """Together with another attempt at those that wait for other rows."""
+        others = {reason: count for reason, count in self.outcome.pending.items() if reason != FOREIGN_KEY}
+        outcome = replace(self.outcome, pending=others) + later.outcome
+        return ReplayReport(outcome, self.failures | later.failures)
+
 
 @dataclass(frozen=True, slots=True)
 class Replayer:
@@ -51,6 +57,20 @@ class Replayer:
     scope: SourceScope
 
     def replay(self, selection: LetterSelection, goes_on: Callable[[], bool] = lambda: True) -> ReplayReport:
+        """``attempt``, and again for what waits for another row as long as any comes free: children need their parents.
+
+        Args:
+            goes_on: asked before each commit.
+        """
+        report = last = self.attempt(selection, goes_on)
+        waits = FOREIGN_KEY in selection.reasons or not selection.reasons
+        waiting = replace(selection, reasons=(FOREIGN_KEY,))
+        while waits and last.outcome.replayed and report.outcome.pending.get(FOREIGN_KEY) and goes_on():
+            last = self.attempt(waiting, goes_on)
+            report = report.followed(last)
+        return report
+
+    def attempt(self, selection: LetterSelection, goes_on: Callable[[], bool] = lambda: True) -> ReplayReport:
         """Write the records of the chosen letters, with all that is pending for the same keys.
 
         A record comes as a chunk would bring it now: the table's schema may have widened or be widened, and what
@@ -69,9 +89,7 @@ class Replayer:
                 if not goes_on():
                     return report
                 left = [one for one in portion if one.number not in done]
-                report.outcome += self._portion(table, left, done, failing)
-                if failing.is_hopeless:
-                    break
+                report.outcome += _left(left) if failing.is_hopeless else self._portion(table, left, done, failing)
             if failing.last is not None:
                 report.failures[table] = failing.last
         return report
@@ -92,7 +110,7 @@ class Replayer:
     def _of_keys(self, table: TableId, letters: dict[str, list[KeptLetter]], failing: _Failing) -> LetterOutcome:
         """Halves what the table as a whole refuses, until it is known which records it is for."""
         if not letters or failing.is_hopeless:
-            return _left(letters)
+            return _left(one for its in letters.values() for one in its)
         try:
             return self._write(table, letters)
         except TableFailure as failure:
@@ -189,12 +207,8 @@ def _by_key(letters: Iterable[KeptLetter]) -> dict[str, list[KeptLetter]]:
     return dict(found)
 
 
-def _left(letters: dict[str, list[KeptLetter]]) -> LetterOutcome:
-    outcome = NO_LETTERS
-    for its in letters.values():
-        for one in its:
-            outcome += LetterOutcome(pending={one.letter.reason: 1})
-    return outcome
+def _left(letters: Iterable[KeptLetter]) -> LetterOutcome:
+    return LetterOutcome(pending=Counter(one.letter.reason for one in letters))
 
 
 def _original(one: KeptLetter) -> Original:

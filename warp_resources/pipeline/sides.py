@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from warp_resources.config import schema_settings
@@ -58,6 +59,16 @@ def between(unit: Unit, source: Source, destination: Destination, stop: threadin
     redact = partial(source.redact, unit.scope)
     writer = Writer(destination, unit.schema, stored, unit.settings, "", warns=False, redact=redact)
     return Sides(unit, source, destination, writer, stop)
+
+
+def narrowed(scope: SourceScope, table: str) -> SourceScope:
+    """A scope of one table only."""
+    return replace(scope, include=(glob.escape(table),), exclude=())
+
+
+def has_table(source: Source, scope: SourceScope, table: str) -> bool:
+    """Whether the source still has a table: what was read of one that is gone proves nothing of its rows (X3)."""
+    return any(found.name == table for found in source.tables(narrowed(scope, table)))
 
 
 def read_range(sides: Sides, table: TableId, key_range: KeyRange) -> Iterator[tuple[TableBatch, ChunkBasis]]:

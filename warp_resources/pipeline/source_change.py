@@ -83,4 +83,6 @@ def _failure(event: TableEvent, table: TableId) -> TableFailure:
 
 
 def _message(event: TableEvent) -> str:
+    if event.kind is TableEventKind.DATABASE_DROPPED:
+        return f"The source's {event.detail or 'database was dropped'}"
     return f"The source table was {event.kind.replace('_', ' ')}; {event.detail}".rstrip("; ")

@@ -35,7 +35,7 @@ def load_transform(path: str) -> Transform:
         sys.path.append(os.getcwd())
     try:
         found = getattr(importlib.import_module(module_name), name, None)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigurationError(
             f"The transform {path} cannot be imported: {type(error).__name__}: {error}",
             remedy="Put its module beside where cartridge-warp is started, or install it",
@@ -51,7 +51,8 @@ def load_transform(path: str) -> Transform:
 def transformed(batch: TableBatch, path: str | None) -> TableBatch:
     """The batch with its rows as the rules leave them; deletes are not shown to the rules.
 
-    A column that comes back with the same values keeps the types that the source gave each of them.
+    A column that comes back with the same values, under whatever name, keeps the types that the source gave each
+    of them.
 
     Raises:
         TableFailure: the rules fail, or do more than rules may: rows and keys stay as they are.
@@ -71,6 +72,8 @@ def transformed(batch: TableBatch, path: str | None) -> TableBatch:
         values, before = made.column(place), known.get(field.name)
         if before is not None and _is_same(given.column(field.name), values):
             columns.append(before)
+        elif (former := _passed_on(field, values, given)) is not None:
+            columns.append(replace(known[former], name=field.name))
         else:
             columns.append(_column(path, batch, field, values, given))
     return replace(batch, columns=tuple(columns))
@@ -95,8 +98,8 @@ def _called(path: str, given: pa.RecordBatch, batch: TableBatch) -> pa.RecordBat
         return load_transform(path)(given)
     except ConfigurationError:
         raise
-    # Whatever a user's function raises concerns its table only.
-    except Exception as error:
+    # Whatever a user's function raises concerns its table only, and so does a call of sys.exit.
+    except (Exception, SystemExit) as error:
         raise _failure(path, batch, f"raised {type(error).__name__}", "Mend it; --debug shows where") from error
 
 
@@ -108,6 +111,8 @@ def _refuse_others(path: str, given: pa.RecordBatch, made: object, batch: TableB
         raise _failure(path, batch, what, "Return each row once, in the order given; it may change values and columns")
     if len(set(made.schema.names)) < len(made.schema.names):
         raise _failure(path, batch, "returned two columns of one name", "Give each column a name of its own")
+    if any("\0" in name for name in made.schema.names):
+        raise _failure(path, batch, "returned a column with a NUL in its name", "Give it another name")
     for name in batch.key:
         if name in given.schema.names and not (
             name in made.schema.names and _is_same(given.column(name), made.column(name))
@@ -129,6 +134,17 @@ def _kind(field: pa.Field, given: pa.RecordBatch) -> Kind | None:
     if said is None and field.name in given.schema.names and given.schema.field(field.name).type == field.type:
         said = (given.schema.field(field.name).metadata or {}).get(KIND)
     return next((kind for kind in Kind if said == str(kind).encode()), None)
+
+
+def _passed_on(field: pa.Field, values: pa.Array, given: pa.RecordBatch) -> str | None:
+    """The name under which a field's very array was given, unless the field says that it holds another kind now."""
+    said = (field.metadata or {}).get(KIND)
+    for place, its in enumerate(given.schema):
+        if said not in (None, (its.metadata or {}).get(KIND)) or its.type != field.type:
+            continue
+        if _place(given.column(place)) == _place(values):
+            return str(its.name)
+    return None
 
 
 def _is_same(one: pa.Array, other: pa.Array) -> bool:

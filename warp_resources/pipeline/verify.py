@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import islice
 
 import structlog
 
@@ -16,17 +15,17 @@ from warp_resources.model.differences import DifferenceKind
 from warp_resources.model.positions import ChunkBasis, KeyRange, slice_name
 from warp_resources.model.tables import TableId
 from warp_resources.model.verifications import MOST_KEYS, DifferingKey, SliceCounts, Verification
-from warp_resources.pipeline.behind import keys_behind
-from warp_resources.pipeline.looking import Suspect, look, look_again
-from warp_resources.pipeline.sides import Sides, read_range
+from warp_resources.pipeline.behind import keys_behind, keys_moved
+from warp_resources.pipeline.looking import Suspect, look, look_again, portions
+from warp_resources.pipeline.sides import Sides, has_table, read_range
 from warp_resources.pipeline.snapshot import ChunkReport, OnChunk, ignore_chunk
 
 READINGS = 4
 """How often a key is read again whose row moves between the readings."""
 MENDINGS = 3
 MOST_SUSPECTS = 20_000
-_KEYS_AT_ONCE = 5_000
 _RESTARTS = 3
+_GONE = "the source table no longer exists; its rows are kept"
 
 Mend = Callable[[Sequence[str]], None]
 """Writes the rows of some keys, given as JSON objects, again."""
@@ -65,9 +64,7 @@ def _nothing_to_compare(sides: Sides, table: TableId) -> str:
             remedy=f"Load it first: cartridge-warp run --once --schema {table.schema}",
             table=table,
         )
-    if not any(found.name == table.name for found in sides.source.tables(sides.scope)):
-        return "the source table no longer exists; its rows are kept"
-    return ""
+    return "" if has_table(sides.source, sides.scope, table.name) else _GONE
 
 
 class _Verifying:
@@ -90,7 +87,7 @@ class _Verifying:
                 self._result.slices.append(SliceCounts(slice_name(number)))
                 for batch, basis in read_range(sides, table, key_range):
                     self._look(comparison, batch, basis, number)
-            while not sides.stop.is_set() and (found := comparison.surplus(MOST_SUSPECTS, begun.sequence)):
+            while self._goes_on() and (found := comparison.surplus(MOST_SUSPECTS, begun.sequence)):
                 key = sides.source.key(sides.scope, table.name) or ()
                 for its in found:
                     primary_key = key_object(key, its.key_text)
@@ -98,7 +95,13 @@ class _Verifying:
                     self._suspects.setdefault(its.key_text, suspect)
                 self._settle(comparison)
             self._settle(comparison)
-        return self._result
+        return self._result if self._exists() else Verification(table, note=_GONE)
+
+    def _goes_on(self) -> bool:
+        return not self._sides.stop.is_set() and self._exists()
+
+    def _exists(self) -> bool:
+        return has_table(self._sides.source, self._sides.scope, self._table.name)
 
     def _look(self, comparison: Comparison, batch: TableBatch, basis: ChunkBasis, number: int) -> None:
         counts = self._result.slices[number]
@@ -114,15 +117,20 @@ class _Verifying:
         """Read the suspects again, count those that differ, and mend them."""
         suspects, self._suspects = self._suspects, {}
         sure = self._confirmed(comparison, suspects)
+        if not sure or not self._exists():
+            return
         for its in sure.values():
             self._count(its)
-        if self._mend is None or not sure:
+        if self._mend is None:
             return
         left = sure
         for _ in range(MENDINGS):
-            for part in _parts(left.values()):
+            for part in portions(left.values(), self._sides.unit.max_bytes):
                 self._mend([its.primary_key for its in part])
             left = self._confirmed(comparison, self._again(comparison, left))
+            if self._sides.stop.is_set():
+                # What was mended last is not known.
+                return
             if not left:
                 break
         self._result.mended += len(sure) - len(left)
@@ -133,7 +141,9 @@ class _Verifying:
             if not suspects or self._sides.stop.is_set():
                 return sure
             late = keys_behind(self._sides, self._table)
+            position = self._sides.destination.chunk_basis(self._table).stream_position
             rest: dict[str, Suspect] = {}
+            absent: dict[str, Suspect] = {}
             for text, its in self._again(comparison, suspects).items():
                 before = suspects[text]
                 if text in late:
@@ -141,8 +151,16 @@ class _Verifying:
                     self._result.late += 1
                 elif before.is_fresh or its.sequence != before.sequence:
                     rest[text] = its
+                elif its.sequence is None:
+                    absent[text] = its
                 else:
                     sure[text] = its
+            # A row that is not there has no sequence to show that it came and went between the readings.
+            moved = keys_moved(self._sides, self._table, position) if absent else frozenset()
+            if self._sides.stop.is_set():
+                return {}
+            for text, its in absent.items():
+                (rest if text in moved else sure)[text] = its
             suspects = rest
         for its in suspects.values():
             self._unsettled(its)
@@ -155,7 +173,7 @@ class _Verifying:
 
     def _again(self, comparison: Comparison, suspects: dict[str, Suspect]) -> dict[str, Suspect]:
         found = {}
-        for part in _parts(suspects.values()):
+        for part in portions(suspects.values(), self._sides.unit.max_bytes):
             for its in look_again(self._sides, comparison, self._table, part):
                 if its.key_text in suspects:
                     found[its.key_text] = replace(its, slice=suspects[its.key_text].slice)
@@ -171,9 +189,3 @@ class _Verifying:
             result.slices[its.slice].different += 1
         if len(result.keys) < MOST_KEYS:
             result.keys.append(DifferingKey(its.primary_key, its.kind))
-
-
-def _parts(suspects: Iterable[Suspect]) -> Iterator[list[Suspect]]:
-    remaining = iter(suspects)
-    while part := list(islice(remaining, _KEYS_AT_ONCE)):
-        yield part

@@ -75,7 +75,7 @@ class WaitingRows:
     def _replay(self, selection: LetterSelection) -> LetterOutcome:
         engine = self.engine
         replayer = Replayer(engine.source, engine.destination, engine.writer, engine.scope)
-        report = replayer.replay(selection, lambda: not engine.stop.is_set())
+        report = replayer.attempt(selection, lambda: not engine.stop.is_set())
         its = report.outcome
         if its.replayed or its.superseded:
             log.info("waiting rows replayed", rows=its.replayed, superseded=its.superseded, waiting=its.pending_count)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warp_resources.arrow.cleaning import clean_json, clean_text
-from warp_resources.arrow.limits import outside_range, too_many_digits
+from warp_resources.arrow.limits import outside_dates, outside_range, too_many_digits
 from warp_resources.model.capabilities import Capabilities
 
 
@@ -85,3 +85,10 @@ def test_timestamp_range(unit: str, per_unit: int) -> None:
     numbers = [int(low) - 1, int(low), 0, int(high), int(high) + 1, None]
     mask = outside_range(pa.array(numbers, pa.int64()).view(pa.timestamp(unit)), (first, last))
     assert mask.to_pylist() == [True, False, False, False, True, False]
+
+
+def test_date_range() -> None:
+    first, last = Capabilities().date_range
+    numbers = [-(2**31), first - 1, first, 0, last, last + 1, 2**31 - 1, None]
+    mask = outside_dates(pa.array(numbers, pa.int32()).view(pa.date32()), (first, last))
+    assert mask.to_pylist() == [True, True, False, False, False, True, True, False]

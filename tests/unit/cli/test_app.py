@@ -81,6 +81,30 @@ def test_exit_codes(command: Command, arguments: list[str], code: int, words: st
     assert "Traceback" not in said
 
 
+# SPEC: L3
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["dead-letters", "discard", "--reason", "check", "--table", "", "--yes"], "--table is empty"),
+        (["dead-letters", "replay", "--all", "--schema="], "--schema is empty"),
+        (["dead-letters", "list", "--reason="], "--reason is empty"),
+        (["errors", "--type", ""], "--type is empty"),
+        (["dead-letters", "show", str(2**63)], "ID"),
+        (["dead-letters", "replay", "1", str(2**63)], "ID"),
+        (["dead-letters", "discard", "0"], "ID"),
+        (["dead-letters", "list", "--limit", str(2**63)], "--limit"),
+        (["errors", "--limit", str(2**63)], "--limit"),
+    ],
+)
+def test_what_chooses_letters_is_never_taken_for_more_than_was_meant(
+    command: Command, arguments: list[str], words: str
+) -> None:
+    code, said = command(*arguments)
+    assert code == 2
+    assert words in said
+    assert "Traceback" not in said
+
+
 # SPEC: C6, L5
 @pytest.mark.parametrize(
     ("value", "traceback"),

@@ -61,6 +61,18 @@ def _source_strategy(strategy: str, **schema: Any) -> dict[str, Any]:
             "columns.b.rename: two columns are renamed to 'c'; one is allowed",
         ),
         (with_table(columns={"a": {"rename": "_warp_x"}}), "names that begin with _warp_ are the product's own"),
+        (
+            with_schema(mode="batch", contract={"new_tables": "freeze"}),
+            "schemas.shop.contract.new_tables: found 'freeze', which needs mode: stream",
+        ),
+        (
+            with_table(mode="batch", on_source_change="follow"),
+            "tables.users.on_source_change: found 'follow', which needs mode: stream; a batch table keeps its rows",
+        ),
+        (
+            with_schema(mode="batch", on_source_change="fail"),
+            "schemas.shop.on_source_change: found 'fail', which needs",
+        ),
         (with_schema(name="cartridge_warp_metadata"), "cartridge_warp_metadata is where the metadata is"),
         (_schemas({"name": "a"}, schema="cartridge_warp_metadata"), "destination.schema: cartridge_warp_metadata is"),
     ],
@@ -84,6 +96,9 @@ def test_impossible_combination_is_refused(tmp_path: Path, tree: Any, says: str)
         with_schema(mode="batch", tables={"users": {"partitions": {"by": "time", "start": "2024-01-01"}}}),
         with_schema(include=["a*"], exclude=["ab"], tables={"users": None}),
         _source_strategy("timestamp", tables={"users": {"mode": "batch"}}),
+        with_schema(mode="batch", contract={"new_tables": "evolve"}, on_source_change="keep"),
+        with_schema(on_source_change="follow", tables={"users": {"mode": "batch"}}),
+        with_schema(mode="batch", contract={"new_tables": "freeze"}, tables={"users": {"mode": "stream"}}),
     ],
 )
 def test_possible_combination_is_accepted(tmp_path: Path, tree: Any) -> None:

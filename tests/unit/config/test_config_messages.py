@@ -26,6 +26,7 @@ def _refusal(folder: Path, tree: Any, environ: dict[str, str] | None = None) -> 
         (with_table(batch_size="abc"), "schemas.shop.tables.users.batch_size: found 'abc'; a whole number is allowed."),
         (with_table(batch_size=0), "schemas.shop.tables.users.batch_size: found 0; a number above 0 is allowed."),
         (with_table(batch_size=1.5), "schemas.shop.tables.users.batch_size: found 1.5; a whole number is allowed."),
+        (with_table(columns={"ssn": None}), "users.columns.ssn: found nothing; a mapping of keys is allowed."),
         (with_table(batch_size=True), "schemas.shop.tables.users.batch_size: found true; a number is allowed."),
         (with_table(batch_size=[1]), "schemas.shop.tables.users.batch_size: found a list; a whole number is allowed."),
         (

@@ -11,12 +11,11 @@ from tests.unit.config.configurations import load, minimal
 from warp_resources.config.unsupported import UNSUPPORTED
 from warp_resources.errors import ConfigurationError
 
-POLICIES = ["discard", "freeze", "quarantine"]
 BELOW = ("schemas.shop", "schemas.shop.tables.users")
 
 REFUSED: list[tuple[str, list[Any]]] = [
     ("source.type", ["bigquery", "dynamodb", "mariadb", "mysql", "postgresql"]),
-    ("destination.type", ["bigquery", "mysql"]),
+    ("destination.type", ["bigquery", "mariadb", "mysql"]),
     ("destination.min_interval", ["30s"]),
     ("security.encryption_key", ["k3y"]),
     *((f"{level}.change_detection.strategy", ["trigger"]) for level in ("source", *BELOW)),

@@ -332,6 +332,18 @@ def test_altered_values_are_told(value: Value, stored: str | None, reason: str) 
 
 
 # SPEC: E3
+# SPEC: E8 E9
+def test_a_date_that_the_destination_has_not_is_text_or_under_a_declared_date_set_aside() -> None:
+    beyond = 2_146_882_860
+    table = conformed(batch_of([{"_id": (INT64, 1), "d": (DATE, beyond)}]))
+    assert table.rows.to_pydict()["d"] == ["+5879935-08-18"]
+    far = batch_of([{"_id": (INT64, 1), "d": (MILLIS, beyond * 86_400_000)}])
+    rules = TableRules(types={"d": DATE})
+    table = conform(far, None, stored_schema="shop", capabilities=TARGET, rules=rules)
+    assert table.rows.to_pydict()["d"] == [None]
+    assert [(its.column, its.reason) for its in table.dead_letters] == [("d", "conversion")]
+
+
 def test_fallback_to_text_and_conversions_are_warned_of() -> None:
     known = conformed(batch_of([{"_id": (INT64, 1), "x": (INT64, 5), "y": (INT64, 5)}])).schema
     table = conformed(batch_of([{"_id": (INT64, 2), "x": (TEXT, "a"), "y": (TEXT, "7")}]), known)

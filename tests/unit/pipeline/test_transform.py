@@ -124,6 +124,14 @@ def test_any_arrow_type_finds_its_column_type(install: Install, array: pa.Array,
     assert variant.values[0].as_py() == value
 
 
+def test_a_column_under_another_name_keeps_the_types_that_the_source_gave_it(install: Install) -> None:
+    # SPEC: E8
+    rows = batch({"v": 1}, {"v": "one"}, {"v": {"a": 1}}, {"v": -0.0}, {"v": Decimal("1.10")})
+    names = ["id", "w"]
+    install(lambda given: pa.RecordBatch.from_arrays(given.columns, names=names))
+    assert column(transformed(rows, PATH), "w").variants == column(rows, "v").variants
+
+
 def _keyless(given: pa.RecordBatch) -> pa.RecordBatch:
     return given.drop_columns(["id"])
 
@@ -136,9 +144,14 @@ def _raising(given: pa.RecordBatch) -> pa.RecordBatch:
     raise KeyError("s3cr3t")
 
 
+def _exiting(given: pa.RecordBatch) -> pa.RecordBatch:
+    sys.exit(0)
+
+
 @pytest.mark.parametrize(
     ("rules", "says"),
     [
+        (_exiting, "The transform business_rules:clean raised SystemExit"),
         (_raising, "The transform business_rules:clean raised KeyError"),
         (lambda given: None, "returned a NoneType"),
         (lambda given: pa.Table.from_batches([given]), "returned a Table"),
@@ -147,6 +160,9 @@ def _raising(given: pa.RecordBatch) -> pa.RecordBatch:
         (lambda given: given.take([1, 0]), "changed the key column id"),
         (lambda given: given.set_column(0, "id", given.column("id").cast(pa.string())), "changed the key column id"),
         (_made(pa.array([1, 2]), "name"), "returned two columns of one name"),
+        (_made(pa.array([1, 2]), "a\0b"), "a column with a NUL in its name"),
+        (_made(pa.array([b"\xff", b"\xff"]).view(pa.string())), "column made with values that its Arrow type cannot"),
+        (_made(pa.array([-5, 0]).view(pa.time64("us"))), "column made with values that its Arrow type cannot have"),
         (_made(pa.array([1, 2], pa.duration("s"))), "column made of the type duration[s]"),
         (_made(pa.array([1, 2], pa.timestamp("ns"))), "finer than a microsecond"),
         (lambda given: given.set_column(2, "meta", pa.array(["{", "{}"])), "column meta with a text that is no JSON"),

@@ -7,7 +7,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from warp_resources.connectors.memory.store import PENDING, Contents, Deletion, StoredTable, now
+from warp_resources.connectors.memory.store import (
+    PENDING,
+    SUPERSEDED,
+    Contents,
+    Deletion,
+    StoredLetter,
+    StoredTable,
+    now,
+)
 from warp_resources.errors import OperatorError
 from warp_resources.model.batches import ErrorEntry
 from warp_resources.model.positions import GenerationState, KeyRange, Position, SliceState, slice_name
@@ -77,6 +85,7 @@ def close_generation(contents: Contents, table_id: TableId, generation: str) -> 
     table.remove(stale, table.next_sequence())
     contents.deletions += [Deletion(table_id, key, now(), None, table.strategy) for key in stale]
     if opened.is_whole:
+        contents.letters = [_told_anew(kept, opened) for kept in contents.letters]
         high = _highest([part.high for part in opened.slices if part.high is not None])
         table.state = replace(table.state, is_loaded=True, position=high or table.state.position)
     _end(contents, table_id, generation)
@@ -124,16 +133,21 @@ def _stale(contents: Contents, table: StoredTable, opened: GenerationState) -> l
     seen = {
         kept.letter.key_text
         for kept in contents.letters
-        if kept.letter.table == opened.table
-        and kept.letter.column is None
-        and kept.status == PENDING
-        and kept.sequence > opened.first_sequence
+        if kept.letter.table == opened.table and kept.letter.column is None and kept.sequence > opened.first_sequence
     }
     return [
         key
         for key, row in table.rows.items()
         if row.sequence <= opened.first_sequence and key not in seen and table.is_live(row)
     ]
+
+
+def _told_anew(kept: StoredLetter, opened: GenerationState) -> StoredLetter:
+    """The letter, superseded if the reading did not tell of it anew: its key is gone, or its row was written."""
+    is_old = kept.letter.table == opened.table and kept.sequence <= opened.first_sequence
+    if kept.status != PENDING or not is_old or kept.letter.key_text is None:
+        return kept
+    return replace(kept, status=SUPERSEDED, resolved_at=now())
 
 
 def _highest(positions: list[Position]) -> Position | None:

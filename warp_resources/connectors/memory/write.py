@@ -89,7 +89,7 @@ def _write_table(contents: Contents, part: ConformedTable, commit: Commit, run_i
     table_id = part.schema.table
     table = register(contents, part, run_id)
     sequence = table.next_sequence()
-    is_newer = _newer_than(table, commit)
+    is_newer = _newer_than(contents, table, commit)
     written = _put_rows(table, part, sequence, is_newer, keep_equal=isinstance(commit, BatchCommit))
     delete_keys = [] if part.deletes is None else part.delete_keys().to_pylist()
     deleted = [key for key in delete_keys if not is_newer(key)]
@@ -129,13 +129,25 @@ def register(contents: Contents, part: ConformedTable, run_id: str) -> StoredTab
     return table
 
 
-def _newer_than(table: StoredTable, commit: Commit) -> Callable[[str], bool]:
-    """Whether a key was written or deleted after the chunk noted its basis; the stream's word is the last."""
+def _newer_than(contents: Contents, table: StoredTable, commit: Commit) -> Callable[[str], bool]:
+    """Whether a key was written, deleted or quarantined whole after the chunk noted its basis.
+
+    The stream's word is the last.
+    """
     if not isinstance(commit, ChunkCommit):
         return lambda key: False
     basis = commit.basis
     changed = {key for key, row in table.rows.items() if row.sequence > basis}
     changed |= {key for key, sequence in table.tombstones.items() if sequence > basis}
+    changed |= {
+        kept.letter.key_text
+        for kept in contents.letters
+        if kept.letter.table == commit.table
+        and kept.letter.key_text is not None
+        and kept.letter.column is None
+        and kept.status == PENDING
+        and (kept.sequence if kept.basis is None else kept.basis) > basis
+    }
     return lambda key: key in changed
 
 

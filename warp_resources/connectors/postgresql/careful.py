@@ -105,7 +105,7 @@ def _prepared(
 ) -> _Attempt:
     table = part.table
     begin_part(connection, table, locked, run_id)
-    outdated = outdated_keys(connection, table, part.rows, commit)
+    outdated = outdated_keys(connection, table, part.rows, locked, commit)
     constraints = Constraints()
     rows: Trial | None = None
     deletes: Trial | None = None

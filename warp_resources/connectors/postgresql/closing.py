@@ -17,7 +17,7 @@ from warp_resources.connectors.postgresql.generations import (
     open_generations,
     release_slices,
 )
-from warp_resources.connectors.postgresql.letters import add_errors
+from warp_resources.connectors.postgresql.letters import add_errors, supersede_unseen
 from warp_resources.connectors.postgresql.markers import BATCH, STREAM, advance_table, lock_tables, set_loaded
 from warp_resources.connectors.postgresql.registry import is_stored, latest_schema
 from warp_resources.connectors.postgresql.runs import count_rows
@@ -67,6 +67,11 @@ def close_generation(session: Session, table: TableId, generation: str, run_id: 
             generation=generation,
             unread=sum(not part.is_done for part in state.slices),
         )
+    if state.is_whole:
+        # First, so that no replay makes a row anew that is removed now.
+        with session.transaction() as connection:
+            lock_tables(connection, [table], STREAM)
+            supersede_unseen(connection, table, state.first_sequence)
     removed = _remove_stale(session, state, run_id) if state.is_whole and has_older else 0
     with session.transaction() as connection:
         release_slices(connection, table, generation)

@@ -18,6 +18,7 @@ from warp_resources.connectors.postgresql.markers import (
     lock_tables,
     move_stream,
 )
+from warp_resources.connectors.postgresql.patience import patience
 from warp_resources.connectors.postgresql.refusals import refusal_of
 from warp_resources.connectors.postgresql.session import Connection, Session
 from warp_resources.connectors.postgresql.staged import (
@@ -44,7 +45,7 @@ select t.name, exists (
 ) as has_pending, exists (
     select from cartridge_warp_metadata.generations as g
     where g.schema_name = %(schema)s and g.table_name = t.name and g.status = 'open'
-) as is_read
+) as is_read, set_config('lock_timeout', coalesce(%(patience)s, current_setting('lock_timeout')), true)
 from unnest(%(tables)s::text[]) as t (name)
 """
 
@@ -207,11 +208,15 @@ def _move_marker(connection: Connection, table: TableId, row: LockedRow, commit:
 def _locked(
     connection: Connection, parts: list[TablePart], rows: dict[TableId, LockedRow], commit: Commit
 ) -> dict[TableId, LockedTable]:
-    """What else is to be known of each table, asked only now that nobody can change it."""
+    """What else is to be known of each table, asked only now that nobody can change it.
+
+    From here on, locks on the tables themselves are waited for no longer than the commit has patience.
+    """
     if not parts:
         return {}
     schema = parts[0].table.schema.table.schema
-    notes = connection.execute(_NOTES, {"schema": schema, "tables": [name.name for name in rows]}).fetchall()
+    asked = {"schema": schema, "tables": [name.name for name in rows], "patience": patience(commit)}
+    notes = connection.execute(_NOTES, asked).fetchall()
     pending = {note.name for note in notes if note.has_pending}
     read = {note.name for note in notes if note.is_read}
     return {

@@ -8,7 +8,14 @@ from psycopg import sql
 
 from warp_resources.arrow.keys import MIXED
 from warp_resources.connectors.postgresql.conversions import compound_key, converted, key_json
-from warp_resources.connectors.postgresql.merge import SEQUENCE, Target, is_live, staged_value, table_identifier
+from warp_resources.connectors.postgresql.merge import (
+    SEQUENCE,
+    Target,
+    is_live,
+    may_differ,
+    staged_value,
+    table_identifier,
+)
 from warp_resources.connectors.postgresql.physical import is_former, value_of
 from warp_resources.connectors.postgresql.types import stored_type
 from warp_resources.model.tables import Column, TableId, TableSchema
@@ -106,7 +113,7 @@ def _differs(stored: TableSchema, target: Target) -> sql.Composable:
     others = [
         (index, column)
         for index, column in enumerate(target.columns)
-        if column.name not in target.schema.key and not is_former(column)
+        if may_differ(target.schema, column) and not is_former(column)
     ]
     here = [_present(stored, column) for _, column in others]
     there = [staged_value(index, column) for index, column in others]
@@ -129,7 +136,10 @@ def _same_key(stored: TableSchema, target: Target) -> sql.Composed:
 
 
 def _present(stored: TableSchema, wanted: Column) -> sql.Composable:
-    """What the table has in a column, as it would be once the column is of the wanted type."""
+    """What the table has in a column, as it would be once the column is of the wanted type.
+
+    A column may be of a domain over its type by now, which is not comparable by image.
+    """
     known = stored.column(wanted.name)
     if known is None:
         return sql.SQL("null::{}").format(sql.SQL(stored_type(wanted.type)))
@@ -137,7 +147,7 @@ def _present(stored: TableSchema, wanted: Column) -> sql.Composable:
     if wanted.family == MIXED and known.family != MIXED:
         return key_json(known, value)
     if stored_type(known.type) == stored_type(wanted.type):
-        return value
+        return sql.SQL("{}::{}").format(value, sql.SQL(stored_type(wanted.type)))
     return converted(known.type, wanted.type, value, is_key=wanted.name in stored.key)
 
 

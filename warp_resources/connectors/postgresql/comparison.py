@@ -11,11 +11,14 @@ from psycopg import sql
 
 from warp_resources.connectors.postgresql.compare import compare_rows, make_seen, remaining_rows, surplus_rows
 from warp_resources.connectors.postgresql.conversions import temporary_functions
+from warp_resources.connectors.postgresql.load import verify_types
+from warp_resources.connectors.postgresql.physical import physical_schema
 from warp_resources.connectors.postgresql.registry import is_stored, latest_schema
 from warp_resources.connectors.postgresql.session import Connection, Session
 from warp_resources.connectors.postgresql.staged import delete_layout, row_layout, stage_deletes, stage_rows
 from warp_resources.connectors.postgresql.staging import StagingTable, StagingTables
 from warp_resources.connectors.postgresql.stale import hold_table
+from warp_resources.connectors.postgresql.types import stored_type
 from warp_resources.errors import SchemaMoved, TransientError, WarpError
 from warp_resources.model.batches import ConformedTable
 from warp_resources.model.differences import Difference, DifferenceKind, Surplus
@@ -118,6 +121,8 @@ class PostgresComparison:
     def _note_in(self, connection: Connection, stored: TableSchema) -> None:
         """Make the table of the keys seen, or make sure that it still is one of these keys."""
         if self._key is None:
+            types = {column.stored: stored_type(column.type) for column in physical_schema(stored).columns}
+            verify_types(connection, stored.stored_schema, stored.stored_table, types)
             connection.execute(temporary_functions())
             connection.execute(make_seen(stored, self._seen))
             self._serial, self._key = self._session.serial, stored.key_columns

@@ -25,7 +25,10 @@ select f.conname::text as name, n.nspname::text as parent_schema, p.relname::tex
     {_COLUMNS.format(keys="f.conkey", table="f.conrelid")} as columns,
     {_COLUMNS.format(keys="f.confkey", table="f.confrelid")} as parent_columns
 from pg_constraint as f join pg_class as p on p.oid = f.confrelid join pg_namespace as n on n.oid = p.relnamespace
-where f.contype = 'f' and f.conrelid = %(table)s::regclass order by f.conname
+where f.contype = 'f' and f.conrelid = %(table)s::regclass and exists (
+    select from pg_trigger as g where g.tgconstraint = f.oid and g.tgrelid = f.conrelid and g.tgenabled in
+        ('A', case current_setting('session_replication_role') when 'replica' then 'R' else 'O' end)
+) order by f.conname
 """
 _UNIQUE = f"""
 select c.relname::text as name, {_COLUMNS.format(keys="i.indkey[0:i.indnkeyatts - 1]", table="i.indrelid")} as columns,
@@ -34,7 +37,7 @@ select c.relname::text as name, {_COLUMNS.format(keys="i.indkey[0:i.indnkeyatts 
     array(select a.attname::text from pg_attribute as a where a.attrelid = i.indrelid and a.attnum = any(i.indkey)
         and not a.attnotnull and a.attgenerated = '') as nullable
 from pg_index as i join pg_class as c on c.oid = i.indexrelid
-where i.indisunique and not i.indisprimary and i.indrelid = %(table)s::regclass order by c.relname
+where i.indisunique and i.indisready and not i.indisprimary and i.indrelid = %(table)s::regclass order by c.relname
 """
 _ABOUT = """
 select
@@ -61,7 +64,7 @@ _OPEN = "select distinct table_name from cartridge_warp_metadata.generations whe
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """A reference: the row's ``columns`` must be ``parent_columns`` of a row of ``parent``."""
+    """A reference that is enforced: the row's ``columns`` must be ``parent_columns`` of a row of ``parent``."""
 
     name: str
     columns: tuple[str, ...]

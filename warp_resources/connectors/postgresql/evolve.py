@@ -17,6 +17,7 @@ from warp_resources.connectors.postgresql.ddl import (
 )
 from warp_resources.connectors.postgresql.large import refuse_long_lock
 from warp_resources.connectors.postgresql.letters import add_errors
+from warp_resources.connectors.postgresql.patience import altering
 from warp_resources.connectors.postgresql.registry import is_stored, register
 from warp_resources.connectors.postgresql.rewrites import begin_filling
 from warp_resources.connectors.postgresql.session import Connection
@@ -25,7 +26,6 @@ from warp_resources.evolution.losses import stored_negative_zeros
 from warp_resources.model.batches import ConformedTable, ErrorEntry
 from warp_resources.model.tables import ChangeKind, Kind, TableSchema
 
-_LOCK_TIMEOUT = "5s"
 _MOST_KEYS = 20
 _SCHEMA_LOCK = 4_771_310_292_882
 
@@ -38,14 +38,12 @@ def apply_changes(connection: Connection, part: ConformedTable, run_id: str) -> 
     """
     if not part.changes:
         return
-    connection.execute(f"set local lock_timeout = '{_LOCK_TIMEOUT}'")
-    if any(change.kind is ChangeKind.CREATE_TABLE for change in part.changes):
-        _create(connection, part.schema)
-    else:
-        _alter(connection, part, run_id)
-    register(connection, part, run_id)
-    # What follows may wait for its rows longer than readers of the table have to wait for an ALTER.
-    connection.execute("set local lock_timeout = 0")
+    with altering(connection):
+        if any(change.kind is ChangeKind.CREATE_TABLE for change in part.changes):
+            _create(connection, part.schema)
+        else:
+            _alter(connection, part, run_id)
+        register(connection, part, run_id)
 
 
 def _create(connection: Connection, schema: TableSchema) -> None:

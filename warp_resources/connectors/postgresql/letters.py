@@ -1,4 +1,4 @@
-"""Appends dead letters, error entries and tombstone look-ups of a commit."""
+"""Appends dead letters and error entries of a commit, and looks up what is newer than a chunk."""
 
 from __future__ import annotations
 
@@ -30,9 +30,18 @@ where schema_name = %(schema)s and table_name = %(table)s and status = 'pending'
     and hashtextextended(key_text, 0) in (select hashtextextended(k, 0) from unnest(%(keys)s::text[]) as k)
     and key_text = any(%(keys)s::text[]) and dead_letter_id <> all(%(kept)s::bigint[])
 """
+_SUPERSEDE_UNSEEN = """
+update cartridge_warp_metadata.dead_letters set status = 'superseded', resolved_at = clock_timestamp()
+where schema_name = %s and table_name = %s and status = 'pending' and sequence <= %s and key_text is not null
+"""
 _NEWER_TOMBSTONES = """
 select key_text from cartridge_warp_metadata.tombstones
 where schema_name = %s and table_name = %s and sequence > %s
+"""
+_NEWER_LETTERS = """
+select distinct key_text from cartridge_warp_metadata.dead_letters
+where schema_name = %(schema)s and table_name = %(table)s and column_name is null and sequence > %(basis)s
+    and status = 'pending' and basis > %(basis)s and key_text is not null
 """
 
 
@@ -72,6 +81,11 @@ def supersede_letters(
         connection.execute(_SUPERSEDE, parameters)
 
 
+def supersede_unseen(connection: Connection, table: TableId, until: int) -> None:
+    """Mark the pending letters that a whole reading, which began after a sequence, did not tell of anew."""
+    connection.execute(_SUPERSEDE_UNSEEN, [table.schema, table.name, until])
+
+
 def add_errors(connection: Connection, errors: Sequence[ErrorEntry], run_id: str | None) -> None:
     """Append to ``error_log``."""
     if not errors:
@@ -84,6 +98,12 @@ def newer_tombstones(connection: Connection, table: TableId, basis: int) -> list
     """The keys deleted after a sequence, as canonical text."""
     rows = connection.execute(_NEWER_TOMBSTONES, [table.schema, table.name, basis]).fetchall()
     return [row.key_text for row in rows]
+
+
+def newer_letters(connection: Connection, table: TableId, basis: int) -> list[str]:
+    """The keys of rows that were quarantined whole after a sequence: what they hold is newer than any row of theirs."""
+    parameters = {"schema": table.schema, "table": table.name, "basis": basis}
+    return [row.key_text for row in connection.execute(_NEWER_LETTERS, parameters).fetchall()]
 
 
 def _letter(letter: DeadLetter, position: Jsonb | None, origin: Origin, outdated: Collection[str]) -> list[object]:

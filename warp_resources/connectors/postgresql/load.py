@@ -47,7 +47,7 @@ def encoded(rows: pa.RecordBatch, types: Sequence[str]) -> Iterator[bytes]:
 
 
 def verify_types(connection: Connection, schema: str, table: str, expected: dict[str, str]) -> None:
-    """Prove that a table's columns have the types that a straight COPY is about to assume.
+    """Prove that a table's columns have the types that a straight COPY or a comparison is about to assume.
 
     Raises:
         OperatorError: a column is missing or was altered by hand.

@@ -16,11 +16,13 @@ from psycopg.types.json import Jsonb
 
 from warp_resources.connectors.postgresql.types import staging_type, stored_type
 from warp_resources.model.positions import Position
-from warp_resources.model.tables import Column, TableSchema
+from warp_resources.model.tables import Column, Kind, TableSchema
 
 SEQUENCE, SYNCED_AT = "_warp_sequence", "_warp_synced_at"
 SOURCE = "source"
 """Why a row went: the source deleted it."""
+_EQUAL_UNLIKE = (Kind.FLOAT32, Kind.DOUBLE, Kind.NUMERIC)
+"""Kinds of which values may be equal and yet not the same, as 1.1 and 1.10 are."""
 
 
 class Rule(StrEnum):
@@ -243,9 +245,13 @@ def staged_value(index: int, column: Column, alias: str = "s") -> sql.Composable
     return value if staging_type(column.type) == stored else sql.SQL("{}::{}").format(value, sql.SQL(stored))
 
 
+def may_differ(schema: TableSchema, column: Column) -> bool:
+    """Whether rows of the same key may have a column otherwise; of a key of numbers itself, the spelling."""
+    return column.name not in schema.key or column.type.kind in _EQUAL_UNLIKE
+
+
 def _others(target: Target) -> list[tuple[int, Column]]:
-    key = target.schema.key
-    return [(index, column) for index, column in enumerate(target.columns) if column.name not in key]
+    return [(index, column) for index, column in enumerate(target.columns) if may_differ(target.schema, column)]
 
 
 def _condition(target: Target, rule: Rule, basis: int) -> sql.Composable:

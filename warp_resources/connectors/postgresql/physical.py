@@ -10,7 +10,7 @@ from psycopg import sql
 
 from warp_resources.arrow.coerce import coerce
 from warp_resources.arrow.lattice import TIMESTAMPS
-from warp_resources.arrow.limits import outside_range, too_many_digits
+from warp_resources.arrow.limits import outside_dates, outside_range, too_many_digits
 from warp_resources.arrow.types import arrow_type
 from warp_resources.connectors.postgresql.conversions import converted
 from warp_resources.model.capabilities import Capabilities
@@ -93,6 +93,8 @@ def _fitting(values: pa.Array, source: ColumnType, target: ColumnType) -> pa.Arr
     unfit = [coerced.altered]
     if target.kind in TIMESTAMPS:
         unfit.append(outside_range(coerced.values, _LIMITS.timestamp_range))
+    if target.kind is Kind.DATE:
+        unfit.append(outside_dates(coerced.values, _LIMITS.date_range))
     if target.kind is Kind.NUMERIC:
         unfit.append(too_many_digits(coerced.values, _LIMITS.numeric_digits))
     return _without(coerced.values, unfit)

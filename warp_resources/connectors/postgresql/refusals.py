@@ -31,8 +31,15 @@ _REASONS = {
     "44000": CHECK,  # of a view
     "54000": REFUSED,  # an index entry, or a row, is too large
 }
-# Values, constraints, and what triggers raise: by default P0001, or a code of a class that nobody else has.
-_CLASSES = {"22", "23", "45", "P0"}
+# Values, constraints, and what triggers raise: by default P0001 or, in other languages than PL/pgSQL, a code of 38.
+_CLASSES = {"22", "23", "38", "P0"}
+# Any other class is of the user's own choice.
+_SERVERS = {
+    *("00", "01", "02", "03", "08", "09", "0A", "0B", "0F", "0L", "0P", "0Z", "10", "20", "21", "24", "25", "26", "27"),
+    *("28", "2B", "2D", "2F", "34", "39", "3B", "3D", "3F", "40", "42", "44", "53", "54", "55", "57", "58", "72"),
+    *("F0", "HV", "XX"),
+}
+_NO_GRANT, _ROW_SECURITY = "42501", "row-level security"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +63,9 @@ def refusal_of(error: BaseException | None) -> Refusal | None:
     if not isinstance(error, psycopg.Error) or error.sqlstate is None:
         return None
     code, diag = error.sqlstate, error.diag
-    if code not in _REASONS and code[:2] not in _CLASSES:
+    if code == _NO_GRANT and f"violates {_ROW_SECURITY} policy" in (diag.message_primary or str(error)):
+        return Refusal(REFUSED, _ROW_SECURITY)
+    if code not in _REASONS and code[:2] not in _CLASSES and code[:2] in _SERVERS:
         return None
     return Refusal(_REASONS.get(code, REFUSED), diag.constraint_name or diag.column_name or diag.datatype_name or "")
 

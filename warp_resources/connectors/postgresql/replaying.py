@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from warp_resources.connectors.postgresql.generations import open_generations
 from warp_resources.connectors.postgresql.markers import STREAM, LockedRow, advance_table, lock_tables
 from warp_resources.connectors.postgresql.merge import found_rows
+from warp_resources.connectors.postgresql.patience import limit_wait
 from warp_resources.connectors.postgresql.refusals import with_refusals
 from warp_resources.connectors.postgresql.retrying import Refused, delete_keys, write_rows
 from warp_resources.connectors.postgresql.runs import count_rows
@@ -73,6 +74,7 @@ def write_replay(session: Session, staging: StagingTables, batch: ConformedBatch
                 deletes = stage_deletes(connection, staging, next(reserved), table, table.deletes)
             parts.append(_part(table, rows, deletes))
         row = lock_tables(connection, [commit.table], STREAM)[commit.table]
+        limit_wait(connection, commit)
         with concerning(connection, commit.table, commit):
             receipt = _replay(connection, parts[0] if parts else None, row, commit, batch.run_id)
         staging.empty(connection)

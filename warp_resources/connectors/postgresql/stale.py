@@ -15,7 +15,7 @@ class Stale:
     """Rows of some of a table's blocks that no chunk of a generation has seen.
 
     ``key_text`` is a row's key as text, of the alias ``t``; ``kept`` is a query of key texts to spare.
-    ``ctid`` narrows them down to one row.
+    ``place`` narrows them down to one row: of a partition or heir, and where it lies there.
     """
 
     schema: TableSchema
@@ -24,11 +24,13 @@ class Stale:
     first_sequence: int
     first_block: int
     end_block: int
-    ctid: str = ""
+    place: tuple[int, str] | None = None
 
     @property
     def condition(self) -> sql.Composed:
-        narrowed = sql.SQL(" and t.ctid = {}::tid").format(sql.Literal(self.ctid)) if self.ctid else sql.SQL("")
+        narrowed: sql.Composable = sql.SQL("")
+        if self.place is not None:
+            narrowed = sql.SQL(" and t.tableoid = {}::oid and t.ctid = {}::tid").format(*map(sql.Literal, self.place))
         return sql.SQL("t.ctid >= {}::tid and t.ctid < {}::tid and t.{} <= {} and {} not in ({}){}").format(
             sql.Literal(f"({self.first_block},0)"),
             sql.Literal(f"({self.end_block},0)"),
@@ -41,17 +43,21 @@ class Stale:
 
 
 def count_blocks(schema: TableSchema) -> sql.Composed:
-    """How many blocks a table has now."""
-    return sql.SQL("select pg_relation_size({}::regclass) / current_setting('block_size')::bigint").format(
-        sql.Literal(table_identifier(schema).as_string())
-    )
+    """How many blocks a table has now, or the largest of its partitions."""
+    return _of_heaps(schema, "max(pg_relation_size(oid)) / current_setting('block_size')::bigint")
 
 
 def heap_file(schema: TableSchema) -> sql.Composed:
-    """Which file holds a table's rows; each rewrite makes another."""
-    return sql.SQL("select pg_relation_filenode({}::regclass)").format(
-        sql.Literal(table_identifier(schema).as_string())
-    )
+    """A number for the files that hold a table's rows, which each rewrite changes."""
+    return _of_heaps(schema, "coalesce(sum(pg_relation_filenode(oid)::bigint), 0)::bigint")
+
+
+def _of_heaps(schema: TableSchema, what: str) -> sql.Composed:
+    """Of the table and all of its partitions or heirs."""
+    return sql.SQL(
+        "with recursive heaps (oid) as (select {}::regclass::oid union"
+        f" select i.inhrelid from heaps as h join pg_inherits as i on i.inhparent = h.oid) select {what} from heaps"
+    ).format(sql.Literal(table_identifier(schema).as_string()))
 
 
 def hold_table(schema: TableSchema) -> sql.Composed:
@@ -68,7 +74,7 @@ def any_stale(stale: Stale) -> sql.Composed:
 
 def stale_rows(stale: Stale) -> sql.Composed:
     """Where such rows that are live lie, and their keys as text."""
-    return sql.SQL("select t.ctid::text as ctid, {} as key_text from {} as t where {}").format(
+    return sql.SQL("select t.tableoid, t.ctid::text as ctid, {} as key_text from {} as t where {}").format(
         stale.key_text, table_identifier(stale.schema), _live_condition(stale)
     )
 

@@ -28,19 +28,19 @@ def remove_stale(connection: Connection, stale: Stale, sequence: int, run_id: st
 
 def _remove_singly(connection: Connection, stale: Stale, sequence: int, run_id: str) -> tuple[int, int]:
     rows = connection.execute(stale_rows(stale)).fetchall()
-    left = {row.ctid: row.key_text for row in rows}
+    left = {(row.tableoid, row.ctid): row.key_text for row in rows}
     refused: dict[str, Refusal] = {}
     removed, is_new = 0, True
     # Again and again, since the rows may refer to each other.
     while is_new:
         is_new = False
-        for ctid in list(left):
-            found = _try(connection, replace(stale, ctid=ctid), sequence)
+        for place in list(left):
+            found = _try(connection, replace(stale, place=place), sequence)
             if isinstance(found, Refusal):
-                refused[left[ctid]] = found
+                refused[left[place]] = found
             else:
                 removed += found
-                refused.pop(left.pop(ctid), None)
+                refused.pop(left.pop(place), None)
                 is_new = True
     accounts = [refused_delete(stale.schema, key, refusal) for key, refusal in refused.items()]
     table = stale.schema.table

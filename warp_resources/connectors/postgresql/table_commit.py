@@ -13,6 +13,7 @@ from warp_resources.connectors.postgresql.letters import (
     Origin,
     add_errors,
     add_letters,
+    newer_letters,
     newer_tombstones,
     supersede_letters,
 )
@@ -88,7 +89,7 @@ def write_part(
     begin_part(connection, part.table, locked, run_id)
     copied, staged = _copy_straight(connection, part, locked)
     # Only now is all of it staged that is to be merged, and no delete can commit before this commit does.
-    outdated = outdated_keys(connection, part.table, staged, commit)
+    outdated = outdated_keys(connection, part.table, staged, locked, commit)
     written = copied + merge_staged(connection, staged, locked, commit)
     deleted = delete_staged(connection, part, locked, commit)
     return finish_part(connection, part.table, locked, commit, run_id, Done(written, deleted, outdated))
@@ -143,22 +144,28 @@ def _copy_straight(connection: Connection, part: TablePart, locked: LockedTable)
     return 0, part.restage(part.head)
 
 
-def outdated_keys(connection: Connection, table: ConformedTable, staged: Staged | None, commit: Commit) -> set[str]:
-    """Take rows that were deleted since a chunk was read out of staging; the keys of all that are newer than it."""
+def outdated_keys(
+    connection: Connection, table: ConformedTable, staged: Staged | None, locked: LockedTable, commit: Commit
+) -> set[str]:
+    """Take rows that were deleted, or quarantined whole, since a chunk was read out of staging; the keys of all that
+    are newer than it.
+    """
     if not isinstance(commit, ChunkCommit):
         return set()
     basis = commit.basis
-    buried = newer_tombstones(connection, table.schema.table, basis)
-    if staged is None or not (buried or table.dead_letters):
-        return set(buried)
+    gone = newer_tombstones(connection, table.schema.table, basis)
+    if locked.has_pending:
+        gone += newer_letters(connection, table.schema.table, basis)
+    if staged is None or not (gone or table.dead_letters):
+        return set(gone)
     keys = table.row_keys()
-    if buried:
-        rows = pc.indices_nonzero(pc.is_in(keys, value_set=pa.array(buried, pa.string()))).to_pylist()
+    if gone:
+        rows = pc.indices_nonzero(pc.is_in(keys, value_set=pa.array(gone, pa.string()))).to_pylist()
         connection.execute(unstage_rows(staged.target.staging, staged.extra, rows))
     if not table.dead_letters:
-        return set(buried)
+        return set(gone)
     skipped = connection.execute(skipped_rows(staged.target, staged.extra, basis=basis)).fetchall()
-    return {*buried, *(keys[row[0]].as_py() for row in skipped)}
+    return {*gone, *(keys[row[0]].as_py() for row in skipped)}
 
 
 def rule_of(commit: Commit) -> tuple[Rule, int]:

@@ -11,14 +11,14 @@ import psycopg
 from warp_resources.connectors.postgresql.errors import Endpoint, missing_grant
 from warp_resources.connectors.postgresql.session import Connection
 from warp_resources.errors import TableFailure
-from warp_resources.model.positions import Commit, StreamCommit
+from warp_resources.model.positions import Commit, ReplayCommit, StreamCommit
 from warp_resources.model.tables import TableId
 
 _LOCK_TIMEOUT, _NO_GRANT = "55P03", "42501"
 _OF_EVERYTHING = re.compile("for (database|schema|tablespace)|temporary tables")
 _REMEDIES = {
     "2BP01": "Drop the object that depends on the table's column, or change it so that the column may be altered",
-    "0A000": "Drop the view or rule that depends on the table's column, or change it so that the column may be altered",
+    "0A000": "Drop the rule of the table, or the view that depends on its column, that stands in the way",
     "42701": "Rename or drop the column that was added by hand",
     "42703": "Restore the column as schema_registry has it",
     "42P01": "Restore the table, or delete its rows in schema_registry and sync_markers to load it again",
@@ -34,8 +34,8 @@ _CLASSES = {"0A", "22", "23", "2B", "2F", "38", "39", "42", "44", "54", "P0"}
 def concerning(connection: Connection, table: TableId, commit: Commit) -> Iterator[None]:
     """Within the block, what only this table stands in the way of is a ``TableFailure``.
 
-    A lock that is not granted in time is one for a stream, which goes on without the table; whoever is at this
-    table alone waits and tries again.
+    A lock that is not granted in time is one for a stream, which goes on without the table, and for a replay, which
+    goes on with the next; whoever else is at this table alone waits and tries again.
     """
     try:
         yield
@@ -62,7 +62,7 @@ def _failure(connection: Connection, table: TableId, error: psycopg.Error) -> Ta
 def _is_tables_own(error: psycopg.Error, commit: Commit) -> bool:
     code = error.sqlstate
     if code == _LOCK_TIMEOUT:
-        return isinstance(commit, StreamCommit)
+        return isinstance(commit, StreamCommit | ReplayCommit)
     if code == _NO_GRANT and _OF_EVERYTHING.search(error.diag.message_primary or ""):
         return False
     return code is not None and code[:2] in _CLASSES
