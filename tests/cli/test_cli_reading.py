@@ -100,6 +100,8 @@ def test_status_and_markers_tell_where_each_table_stands(shop: Warp) -> None:
         "dead_letters": 0,
         "position": None,
         "error": None,
+        "discards": [],
+        "rewriting": None,
     }
     assert "(stream)" in shop.ok("status")
     markers = {line["table"]: line for line in shop.json("markers", "list", "--json")}

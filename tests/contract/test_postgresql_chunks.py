@@ -12,10 +12,10 @@ import pytest
 from pydantic import SecretStr
 
 from tests.contract.postgresql_lab import CREATE, RUN, Lab, Reading, column, conformed, letter, opened, schema_of
-from warp_resources.connectors.postgresql import closing, table_commit
+from warp_resources.connectors.postgresql import closing, patience, table_commit
 from warp_resources.connectors.postgresql.destination import PostgresDestination
 from warp_resources.connectors.postgresql.options import PostgresOptions
-from warp_resources.errors import FencedOut, OperatorError
+from warp_resources.errors import FencedOut, OperatorError, TableFailure
 from warp_resources.model.batches import ConformedBatch
 from warp_resources.model.positions import ChunkCommit, KeyRange
 from warp_resources.model.tables import ChangeKind, Kind, SchemaChange
@@ -70,6 +70,23 @@ def test_a_chunk_never_overwrites_newer_rows(lab: Lab) -> None:
     reading.begin()
     reading.chunk(conformed(USERS, rows(k2="chunk")))
     assert lab.rows(USERS)[1] == ("2", "chunk")
+
+
+def test_a_chunk_of_the_stream_itself_does_not_wait_for_a_lock_on_its_table(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # SPEC: M3  FAULTS: 17
+    monkeypatch.setattr(patience, "_LONG", "100ms")
+    lab.write(conformed(USERS, rows(k1="old"), changes=CREATE))
+    reading = Reading.open(lab, USERS)
+    reading.begin()
+    commit = ChunkCommit(TABLE, reading.name, "slice-00", reading.epoch, reading.basis, "x", False, holds_stream=True)
+    with psycopg.connect(lab.uri) as other:
+        other.execute("lock table shop.users in share mode")
+        with pytest.raises(TableFailure, match="lock"):
+            lab.commit(conformed(USERS, rows(k1="chunk")), commit)
+    lab.commit(conformed(USERS, rows(k1="chunk")), commit)
+    assert lab.rows(USERS) == [("1", "chunk")]
 
 
 def test_a_chunk_never_revives_a_deleted_key(lab: Lab) -> None:

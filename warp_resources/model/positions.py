@@ -56,7 +56,8 @@ class ChunkCommit:
     ``basis`` is the table's sequence noted before the chunk was read: rows and tombstones with a
     later one are newer than the chunk. ``high`` is the largest marker value seen in the slice.
     Holds only where the slice's marker row still has ``epoch``. A repair is a chunk too: it may bring deletes, which
-    spare rows that are newer than ``basis``; ``cause`` is what ``deletion_log`` says of them.
+    spare rows that are newer than ``basis``; ``cause`` is what ``deletion_log`` says of them. ``holds_stream``: the
+    stream of the schema waits for this commit, so that a lock on the table is the table's own trouble.
     """
 
     table: TableId
@@ -68,6 +69,7 @@ class ChunkCommit:
     is_done: bool
     high: Position | None = None
     cause: str = "verify"
+    holds_stream: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from warp_resources.model.positions import Position
 from warp_resources.model.tables import TableId
 from warp_resources.pipeline.arrival import seconds_to_arrive
 from warp_resources.pipeline.engine import STREAM
+from warp_resources.pipeline.lease import stream_lease
 from warp_resources.pipeline.options import open_state
 from warp_resources.pipeline.sides import Sides, narrowed
 
@@ -54,7 +55,7 @@ def keys_moved(sides: Sides, table: TableId, position: Position | None) -> froze
 
 def _is_streaming(sides: Sides) -> bool:
     with closing(open_state(sides.unit.config, sides.destination)) as store:
-        return store.lease_holder(f"stream:{sides.unit.schema}") is not None
+        return store.lease_holder(stream_lease(sides.unit.schema)) is not None
 
 
 def _arrives(sides: Sides) -> bool:

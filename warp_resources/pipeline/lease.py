@@ -23,6 +23,11 @@ RENEW_EVERY = timedelta(seconds=1)
 log = structlog.get_logger(__name__)
 
 
+def stream_lease(schema: str) -> str:
+    """The name of the lease of the one who writes a schema's stream."""
+    return f"stream:{schema}"
+
+
 def this_process(label: str) -> Holder:
     """This process as a holder of leases; containers that share a host name differ in namespace."""
     try:
@@ -66,6 +71,11 @@ class LeaseKeeper:
             self._lost.discard(name)
         if lease is not None:
             self._store.release_lease(lease)
+
+    def holds(self, name: str) -> bool:
+        """Whether this process has taken a lease, lost since or not."""
+        with self._guard:
+            return name in self._held
 
     @contextmanager
     def holding(self, name: str) -> Iterator[None]:

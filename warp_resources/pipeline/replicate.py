@@ -20,6 +20,7 @@ from warp_resources.pipeline.aside import AsideTables, entry_of
 from warp_resources.pipeline.catch_up import catch_up
 from warp_resources.pipeline.correlation import correlated
 from warp_resources.pipeline.engine import STREAM, Engine, Unit
+from warp_resources.pipeline.lease import stream_lease
 from warp_resources.pipeline.new_tables import Verdict, verdict_on
 from warp_resources.pipeline.payload import Work
 from warp_resources.pipeline.reader import POLL, StreamReader
@@ -58,7 +59,7 @@ def replicate(engine: Engine, request: Request) -> None:
         TablesAside: ``once``, and a table could not take part to the end.
         TransientError: call again, in a new engine.
     """
-    lease = f"stream:{engine.unit.schema}"
+    lease = stream_lease(engine.unit.schema)
     with engine.leases.holding(lease):
         engine.destination.record_run(engine.run_id, engine.table(""), STREAM, "running")
         while True:

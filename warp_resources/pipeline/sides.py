@@ -14,7 +14,7 @@ from warp_resources.connectors.interfaces import Destination, ReadLimits, Source
 from warp_resources.model.batches import TableBatch
 from warp_resources.model.positions import ChunkBasis, KeyRange
 from warp_resources.model.tables import TableId
-from warp_resources.pipeline.engine import Engine, Unit
+from warp_resources.pipeline.engine import Engine, Unit, check_source
 from warp_resources.pipeline.options import open_destination, open_source
 from warp_resources.pipeline.writer import Writer
 
@@ -48,8 +48,13 @@ def sides_of(engine: Engine) -> Sides:
 
 @contextmanager
 def open_sides(unit: Unit, stop: threading.Event) -> Iterator[Sides]:
-    """Open a unit for reading only; closes everything at the end."""
+    """Open a unit for reading only; closes everything at the end.
+
+    Raises:
+        OperatorError: the source has no such database: what is not there says nothing of any row.
+    """
     with closing(open_source(unit.config)) as source, closing(open_destination(unit.config)) as destination:
+        check_source(unit, source)
         yield between(unit, source, destination, stop)
 
 

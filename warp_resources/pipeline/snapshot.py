@@ -13,6 +13,7 @@ from warp_resources.model.positions import ChunkCommit, GenerationState, Positio
 from warp_resources.model.tables import TableId
 from warp_resources.pipeline.correlation import correlated
 from warp_resources.pipeline.engine import BATCH, Engine
+from warp_resources.pipeline.lease import stream_lease
 from warp_resources.pipeline.marker import capped, highest, later, marker_at, time_of
 
 ENGINE_PREFIXES = ("load-", "history-", "resync-")
@@ -166,6 +167,7 @@ def _read_chunk(
         resume=chunk.resume,
         is_done=chunk.is_last,
         high=high,
+        holds_stream=engine.leases.holds(stream_lease(table.schema)),
     )
     engine.writer.write([chunk.batch], commit)
     report = ChunkReport(table, part.name, chunk.batch.row_count, chunk.batch.byte_count)

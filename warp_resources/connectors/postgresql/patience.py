@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from warp_resources.connectors.postgresql.session import Connection
-from warp_resources.model.positions import Commit, ReplayCommit, StreamCommit
+from warp_resources.model.positions import ChunkCommit, Commit, ReplayCommit, StreamCommit
 
 ALTERING = "5s"
 """Who waits for longer than this to alter a table keeps its readers waiting."""
@@ -29,6 +29,8 @@ def patience(commit: Commit) -> str | None:
             return _SHORT if commit.aside else _LONG
         case ReplayCommit():
             return _SHORT
+        case ChunkCommit(holds_stream=True):
+            return _LONG
         case _:
             return None
 

@@ -62,7 +62,7 @@ def _failure(connection: Connection, table: TableId, error: psycopg.Error) -> Ta
 def _is_tables_own(error: psycopg.Error, commit: Commit) -> bool:
     code = error.sqlstate
     if code == _LOCK_TIMEOUT:
-        return isinstance(commit, StreamCommit | ReplayCommit)
+        return isinstance(commit, StreamCommit | ReplayCommit) or getattr(commit, "holds_stream", False)
     if code == _NO_GRANT and _OF_EVERYTHING.search(error.diag.message_primary or ""):
         return False
     return code is not None and code[:2] in _CLASSES
