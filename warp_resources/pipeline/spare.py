@@ -20,6 +20,7 @@ from warp_resources.pipeline.lean import keep_pandas_out
 from warp_resources.pipeline.payload import Work
 
 _POLL_SECONDS = 0.01
+_DISMISSAL_SECONDS = 2.0
 _TASKS = Path("/proc/self/task")
 _ALLOCATOR_THREAD = "jemalloc_bg_thd"
 """Of Arrow's allocator, which prepares for forks itself."""
@@ -110,7 +111,12 @@ def dismiss_spare() -> None:
     while _kept:
         spare = _kept.pop()
         spare.stdin.close()
-        spare.wait()
+        try:
+            spare.wait(_DISMISSAL_SECONDS)
+        except subprocess.TimeoutExpired:
+            # It has nothing to lose, and nobody may wait for it.
+            spare.kill()
+            spare.wait()
 
 
 def _live(serve: Serve, reading: int) -> None:

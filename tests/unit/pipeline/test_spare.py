@@ -42,6 +42,17 @@ assert spare.wait(10) == 7 and take_spare(work) is None
         "buffered worked on shop (stream) run-1\n",
     ),
     "ends unused": ("keep_spare(config, serve); dismiss_spare(); assert take_spare(work) is None", ""),
+    "is not waited for when it hears nothing": (
+        """
+from warp_resources.pipeline import spare as module
+module._DISMISSAL_SECONDS = 0.05
+def serve(stdin):
+    time.sleep(60)
+keep_spare(config, serve)
+dismiss_spare()
+""",
+        "",
+    ),
     "is not used when it is gone": (
         """
 from warp_resources.pipeline import spare as module
