@@ -14,6 +14,7 @@ from warp_resources.config import WarpConfig, schema_settings
 from warp_resources.connectors.interfaces import Destination, Source
 from warp_resources.dagster_bridge.keys import letters_job
 from warp_resources.masking import mask
+from warp_resources.model.positions import stream_lease
 from warp_resources.model.statistics import TableStatistics
 from warp_resources.model.tables import TableId
 from warp_resources.pipeline.arrival import seconds_to_arrive
@@ -85,7 +86,7 @@ class Inspection:
 
     def _is_streaming(self) -> bool:
         with closing(open_state(self._config, self._destination)) as store:
-            return store.lease_holder(f"stream:{self._schema}") is not None
+            return store.lease_holder(stream_lease(self._schema)) is not None
 
     def _lag_of_stream(self, unit: Unit) -> Finding:
         if not self._is_streaming():

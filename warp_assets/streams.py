@@ -10,6 +10,7 @@ import structlog
 
 from warp_resources.connectors.interfaces import Destination
 from warp_resources.errors import FencedOut, LeaseHeld, OperatorError
+from warp_resources.model.positions import stream_lease
 from warp_resources.pipeline.arrival import seconds_to_arrive
 from warp_resources.pipeline.engine import Unit
 from warp_resources.pipeline.options import open_source, open_state
@@ -47,4 +48,4 @@ def bring_up_to_date(unit: Unit, destination: Destination, run_id: str) -> None:
 def _holder(unit: Unit, destination: Destination) -> object | None:
     destination.prepare()
     with closing(open_state(unit.config, destination)) as store:
-        return store.lease_holder(f"stream:{unit.schema}")
+        return store.lease_holder(stream_lease(unit.schema))

@@ -12,11 +12,11 @@ import structlog
 from warp_resources.config import WarpConfig, environment, schema_settings
 from warp_resources.connectors.interfaces import StateStore
 from warp_resources.dagster_bridge import keys
-from warp_resources.model.positions import Holder
+from warp_resources.model.positions import Holder, stream_lease
 from warp_resources.pipeline.replicate import Request
 from warp_resources.pipeline.unit_process import serve
 from warp_sensors.handover import Handover, hand_over
-from warp_sensors.mandate import MANDATE, drain_lease, drainer_label, stream_lease, stream_unit
+from warp_sensors.mandate import MANDATE, drain_lease, drainer_label, stream_unit
 
 MODE_VARIABLE = "CARTRIDGE_WARP_DRAIN"
 TICK = "tick"

@@ -22,11 +22,6 @@ def drain_lease(schema: str) -> str:
     return f"drain:{schema}"
 
 
-def stream_lease(schema: str) -> str:
-    """Held by whoever streams a schema, a drainer or another."""
-    return f"stream:{schema}"
-
-
 def stream_unit(config: WarpConfig, schema: str) -> Unit | None:
     """What a drainer of the schema serves; None where nothing of it streams."""
     return next((unit for unit in units(config, schema) if unit.mode == STREAM), None)

@@ -17,6 +17,7 @@ from warp_resources.cli.status import table_statuses
 from warp_resources.connectors.interfaces import StateStore
 from warp_resources.connectors.memory.server import MemoryServer
 from warp_resources.errors import LeaseHeld
+from warp_resources.model.positions import stream_lease
 from warp_resources.model.tables import TableId
 from warp_resources.pipeline.engine import open_engine, units
 from warp_resources.pipeline.lease import this_process
@@ -25,7 +26,7 @@ from warp_resources.pipeline.replicate import Request, replicate
 from warp_sensors.changes import _Watcher
 from warp_sensors.drain import drain
 from warp_sensors.drainer import Drainer
-from warp_sensors.mandate import MANDATE, drain_lease, drainer_label, stream_lease
+from warp_sensors.mandate import MANDATE, drain_lease, drainer_label
 
 pytestmark = pytest.mark.servers
 

@@ -8,11 +8,11 @@ equal the source.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from tests.model.exploring import Outcome, explore_from
 from tests.model.snapshot_model import KEYS, NOTHING, Row, Value
 
 CUT_SIZES, OWN_CUT_SIZES = (1, 2), (1, 3)
@@ -67,40 +67,10 @@ class State:
         return tuple(row[0] if row else NOTHING for row in self.rows) == self.source and not self.went_back
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """``violation``: the steps to the nearest end that is wrong, None where there is none."""
-
-    state_count: int
-    end_count: int
-    violation: tuple[str, ...] | None
-
-
 def explore(rules: frozenset[Rule] = ALL_RULES, writes: int = 4, *, chunks: bool = True) -> Outcome:
     """Visit every state that can be reached, nearest first; ``chunks``: a reading is open from the start."""
     start = State(chunk=0 if chunks else len(KEYS), has_chunks=chunks)
-    came_from: dict[State, tuple[State, str] | None] = {start: None}
-    queue, end_count = deque([start]), 0
-    while queue:
-        state = queue.popleft()
-        if state.is_end:
-            end_count += 1
-            if not state.is_right:
-                return Outcome(len(came_from), end_count, _path(came_from, state))
-        for step, following in _steps(state, rules, writes):
-            if following not in came_from:
-                came_from[following] = (state, step)
-                queue.append(following)
-    return Outcome(len(came_from), end_count, None)
-
-
-def _path(came_from: dict[State, tuple[State, str] | None], state: State) -> tuple[str, ...]:
-    steps: list[str] = []
-    before = came_from[state]
-    while before is not None:
-        steps.append(before[1])
-        before = came_from[before[0]]
-    return tuple(reversed(steps))
+    return explore_from(start, lambda state: _steps(state, rules, writes))
 
 
 def _steps(state: State, rules: frozenset[Rule], writes: int) -> Iterator[tuple[str, State]]:

@@ -7,11 +7,12 @@ At every end (the log drained, the generation closed, pending letters replayed) 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import TypeAlias
+
+from tests.model.exploring import Outcome, explore_from
 
 KEYS = (0, 1)
 NOTHING = None
@@ -74,41 +75,9 @@ class State:
         return tuple(row[0] if row else NOTHING for row in rows) == self.source
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """``violation``: the steps to the nearest end that is wrong, None where there is none."""
-
-    state_count: int
-    end_count: int
-    violation: tuple[str, ...] | None
-
-
 def explore(rules: frozenset[Rule] = ALL_RULES, troubles: frozenset[Trouble] = frozenset(), writes: int = 4) -> Outcome:
     """Visit every state that can be reached, nearest first."""
-    start = State()
-    came_from: dict[State, tuple[State, str] | None] = {start: None}
-    queue = deque([start])
-    end_count = 0
-    while queue:
-        state = queue.popleft()
-        if state.is_end:
-            end_count += 1
-            if not state.is_right:
-                return Outcome(len(came_from), end_count, _path(came_from, state))
-        for step, following in _steps(state, rules, troubles, writes):
-            if following not in came_from:
-                came_from[following] = (state, step)
-                queue.append(following)
-    return Outcome(len(came_from), end_count, None)
-
-
-def _path(came_from: dict[State, tuple[State, str] | None], state: State) -> tuple[str, ...]:
-    steps: list[str] = []
-    before = came_from[state]
-    while before is not None:
-        steps.append(before[1])
-        before = came_from[before[0]]
-    return tuple(reversed(steps))
+    return explore_from(State(), lambda state: _steps(state, rules, troubles, writes))
 
 
 def _steps(

@@ -7,7 +7,6 @@ import json
 import uuid
 from collections.abc import Callable
 from datetime import date, datetime, time
-from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -15,7 +14,8 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from warp_resources.arrow.canonical import canonical_text
-from warp_resources.arrow.numbers import decimal_text, double_text, integers_are_exact
+from warp_resources.arrow.json import nested_json
+from warp_resources.arrow.numbers import integers_are_exact
 from warp_resources.arrow.types import arrow_type
 from warp_resources.model.batches import Variant
 from warp_resources.model.tables import ColumnType, Kind
@@ -152,41 +152,25 @@ def _nested(values: pa.Array, kind: Kind | None) -> Variant:
         found = values.to_pylist(maps_as_pydicts="strict")
     except KeyError as error:
         raise Refused("with a map that has a key twice", "Give each key once") from error
-    texts = [None if value is None else _json(value) for value in found]
+    texts = [None if value is None else nested_json(value, _nested_text) for value in found]
     return Variant(ColumnType(Kind.JSON), pa.array(texts, pa.string()))
 
 
-def _json(value: Any) -> str:
-    """Canonical JSON of a value within a list, struct or map."""
+def _nested_text(value: Any) -> str:
+    """The canonical text of a scalar within a list, struct or map."""
     match value:
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
-        case dict():
-            return "{" + ",".join(f"{_quoted(str(name))}:{_json(part)}" for name, part in value.items()) + "}"
-        case list() | tuple():
-            return "[" + ",".join(map(_json, value)) + "]"
-        case int():
-            return str(value)
-        case float() | Decimal():
-            text = double_text(value) if isinstance(value, float) else decimal_text(str(value))
-            return text if text[-1].isdigit() else _quoted(text)
         case str():
-            return _quoted(value)
+            return value
         case bytes():
-            return _quoted(base64.b64encode(value).decode())
+            return base64.b64encode(value).decode()
         case uuid.UUID():
-            return _quoted(str(value))
+            return str(value)
         case datetime() | date() | time():
             found = variant_of(pa.array([value]))
             assert found is not None
-            return _quoted(canonical_text(found.values, found.type)[0].as_py())
+            text: str = canonical_text(found.values, found.type)[0].as_py()
+            return text
     raise Refused(f"with a {type(value).__name__} in a list or struct", "Turn it into a number or text")
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
 
 
 _TAKEN: tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array, Kind | None], Variant]], ...] = (

@@ -116,12 +116,10 @@ def replay_letters(
     every: Annotated[bool, typer.Option("--all", help="Everything that is pending.")] = False,
 ) -> None:
     """Write the records of pending dead letters again, never over anything newer."""
-    chosen = _choice(context, tuple(ids or ()), schema, table, reason, PENDING)
-    _demand_choice(ids, schema, table, reason, every, "replay")
+    chosen = _meant(context, ids, schema, table, reason, every, "replay")
     stop = threading.Event()
     stop_on_signals(stop.set, code=1)
     outcome, failures = NO_LETTERS, []
-    _refuse_unknown(chosen, ids)
     for its in chosen.selections:
         with open_replayer(chosen.config, its.schema) as replayer:
             report = replayer.replay(its, lambda: not stop.is_set())
@@ -143,9 +141,7 @@ def discard_letters(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Give pending dead letters up: they are marked, and kept for the time of retention.resolved_dead_letters."""
-    chosen = _choice(context, tuple(ids or ()), schema, table, reason, PENDING)
-    _demand_choice(ids, schema, table, reason, every, "discard")
-    _refuse_unknown(chosen, ids)
+    chosen = _meant(context, ids, schema, table, reason, every, "discard")
     destination = open_destination(chosen.config)
     try:
         destination.check(stored_schemas(chosen.config, [its.schema for its in chosen.selections]))
@@ -162,6 +158,22 @@ def discard_letters(
     finally:
         destination.close()
     say(f"{discarded:,} discarded")
+
+
+def _meant(
+    context: typer.Context,
+    ids: Sequence[int] | None,
+    schema: str | None,
+    table: str | None,
+    reason: str | None,
+    every: bool,
+    what: str,
+) -> _Choice:
+    """The pending letters that a command is to act on, which has to be said."""
+    chosen = _choice(context, tuple(ids or ()), schema, table, reason, PENDING)
+    _demand_choice(ids, schema, table, reason, every, what)
+    _refuse_unknown(chosen, ids)
+    return chosen
 
 
 def _choice(

@@ -19,7 +19,7 @@ from warp_resources.config import WarpConfig, effective, served_schemas
 from warp_resources.connectors.interfaces import Destination, Source
 from warp_resources.errors import ConfigurationError, OperatorError
 from warp_resources.model.batches import ConformedBatch
-from warp_resources.model.positions import BatchCommit, Position
+from warp_resources.model.positions import BatchCommit, Position, batch_lease, stream_lease
 from warp_resources.model.tables import TableId
 from warp_resources.pipeline.engine import BATCH, STREAM, units
 from warp_resources.pipeline.lease import LeaseKeeper
@@ -92,7 +92,7 @@ def set_marker(
         destination.prepare()
         keeper = LeaseKeeper(partial(open_state, config, destination), label="markers set")
         try:
-            with keeper.holding(f"{BATCH}:{table}" if table.name else f"{STREAM}:{table.schema}"):
+            with keeper.holding(batch_lease(table) if table.name else stream_lease(table.schema)):
                 move()
         finally:
             keeper.close()

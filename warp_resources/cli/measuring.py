@@ -14,10 +14,10 @@ from warp_resources.cli.naming import chosen_schemas
 from warp_resources.config import WarpConfig, schema_settings
 from warp_resources.connectors.interfaces import Destination, Source, SourceScope, StateStore
 from warp_resources.errors import TransientError, WarpError
-from warp_resources.model.positions import Holder, Position, StreamState, TableState
+from warp_resources.model.positions import Holder, Position, StreamState, TableState, batch_lease, stream_lease
 from warp_resources.model.statistics import TableStatistics
 from warp_resources.model.tables import TableId
-from warp_resources.pipeline.engine import BATCH, STREAM
+from warp_resources.pipeline.engine import STREAM
 from warp_resources.pipeline.lease import this_process
 from warp_resources.pipeline.options import open_destination, open_source, open_state
 from warp_resources.telemetry import metrics
@@ -211,8 +211,8 @@ def _reading(config: WarpConfig, schema: str, destination: Destination) -> Readi
 def _holders(schema: str, tables: Sequence[str], store: StateStore) -> dict[str, Holder | None]:
     """Who holds the stream (the empty name) and each table's batch lease."""
     try:
-        batch = {name: store.lease_holder(f"{BATCH}:{TableId(schema, name)}") for name in tables}
-        return {**batch, "": store.lease_holder(f"{STREAM}:{schema}")}
+        batch = {name: store.lease_holder(batch_lease(TableId(schema, name))) for name in tables}
+        return {**batch, "": store.lease_holder(stream_lease(schema))}
     finally:
         store.close()
 

@@ -16,11 +16,11 @@ from warp_resources.cli.state import State
 from warp_resources.config import WarpConfig
 from warp_resources.connectors.interfaces import Destination
 from warp_resources.model.batches import Discard
-from warp_resources.model.positions import Holder, Position, StreamState, TableState
+from warp_resources.model.positions import Holder, Position, StreamState, TableState, batch_lease, stream_lease
 from warp_resources.model.rewrites import RewriteState
 from warp_resources.model.statistics import TableStatistics
 from warp_resources.model.tables import TableId
-from warp_resources.pipeline.engine import BATCH, STREAM
+from warp_resources.pipeline.engine import STREAM
 from warp_resources.pipeline.options import open_destination, open_state
 
 
@@ -80,13 +80,13 @@ def table_statuses(config: WarpConfig, destination: Destination, schema: str) ->
     rewrites = {state.table.name: state for state in destination.rewrites(schema)}
     store = open_state(config, destination)
     try:
-        streamer = store.lease_holder(f"stream:{schema}")
+        streamer = store.lease_holder(stream_lease(schema))
         if stream is not None:
             whole = figures.get("") or TableStatistics(TableId(schema, ""))
             yield _stream_status(schema, stream, streamer, whole)
         for name, state in sorted(tables.items()):
             table = TableId(schema, name)
-            holder = streamer if state.mode == STREAM else store.lease_holder(f"{BATCH}:{table}")
+            holder = streamer if state.mode == STREAM else store.lease_holder(batch_lease(table))
             line = _table_status(state, holder, stream, figures.get(name) or TableStatistics(table))
             yield replace(line, rewriting=_rewriting(rewrites.get(name)))
     finally:

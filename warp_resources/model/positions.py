@@ -197,6 +197,21 @@ class Holder:
     label: str = ""
 
 
+def stream_lease(schema: str) -> str:
+    """The name of the lease of the one who writes a schema's stream."""
+    return f"stream:{schema}"
+
+
+def batch_lease(table: TableId) -> str:
+    """The name of the lease of the one who writes a batch table."""
+    return f"batch:{table}"
+
+
+def slice_lease(table: TableId, name: str) -> str:
+    """The name of the lease of the one who reads a slice of a table."""
+    return f"slice:{table}:{name}"
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
     """A lease that was taken: its name and the token that renews it."""

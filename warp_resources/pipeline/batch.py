@@ -9,7 +9,7 @@ import structlog
 
 from warp_resources.connectors.interfaces import MarkedRange
 from warp_resources.model.batches import TableBatch
-from warp_resources.model.positions import BatchCommit, Position, TableState, slice_name
+from warp_resources.model.positions import BatchCommit, Position, TableState, batch_lease, slice_name
 from warp_resources.pipeline.correlation import correlated
 from warp_resources.pipeline.engine import BATCH, Engine
 from warp_resources.pipeline.hash_tick import HASH, compare_and_write
@@ -54,7 +54,7 @@ def sync_table(
         LeaseHeld: another process is at this table.
     """
     table = engine.table(name)
-    with correlated(engine.unit.config, table=str(table)), engine.leases.holding(f"batch:{table}"):
+    with correlated(engine.unit.config, table=str(table)), engine.leases.holding(batch_lease(table)):
         state = engine.destination.seize_table(table, BATCH)
         engine.destination.record_run(engine.run_id, table, BATCH, "running", start=state.position)
         must_load = full_resync or not state.is_loaded
@@ -81,11 +81,11 @@ def sync_window(
     settings = engine.unit.settings(name)
     table = engine.table(name)
     report = SyncReport(table)
-    with correlated(engine.unit.config, table=str(table)), engine.leases.holding(f"batch:{table}"):
+    with correlated(engine.unit.config, table=str(table)), engine.leases.holding(batch_lease(table)):
         state = engine.destination.seize_table(table, BATCH)
         marked = MarkedRange(settings.partitions.column or settings.marker_column, since, until, unmarked)
         for batch in engine.source.read_marked(engine.scope, name, marked, engine.chunk_limits(name)):
-            engine.leases.demand(f"batch:{table}")
+            engine.leases.demand(batch_lease(table))
             receipt = engine.writer.write([batch], BatchCommit(table, state.epoch, None, counted_as=WINDOW))
             report.add(receipt.tables.get(table))
             if engine.stop.is_set():
@@ -103,7 +103,7 @@ def sync_slices(engine: Engine, name: str, slices: Collection[str]) -> SyncRepor
     count = partition_count(engine, table)
     if set(map(slice_name, range(count))) <= set(slices):
         return sync_table(engine, name)
-    with correlated(engine.unit.config, table=str(table)), engine.leases.holding(f"batch:{table}"):
+    with correlated(engine.unit.config, table=str(table)), engine.leases.holding(batch_lease(table)):
         state = engine.destination.seize_table(table, BATCH)
         planned = planned_slices(engine, table)
         wanted = slices_of(slices, count, planned)
@@ -138,7 +138,7 @@ def _tick(engine: Engine, state: TableState) -> SyncReport:
     marked = MarkedRange(settings.marker_column, _since(marker, settings.lookback), None, unmarked=True)
     batches = engine.source.read_marked(engine.scope, table.name, marked, engine.chunk_limits(table.name))
     for batch, is_last in _with_last(batches):
-        engine.leases.demand(f"batch:{table}")
+        engine.leases.demand(batch_lease(table))
         marker = later(marker, capped(highest(batch, settings.marker_column), started))
         commit = BatchCommit(table, state.epoch, marker if is_last else None)
         report.add(engine.writer.write([batch], commit).tables.get(table))

@@ -7,11 +7,10 @@ from contextlib import closing
 from datetime import timedelta
 
 from warp_resources.errors import OperatorError
-from warp_resources.model.positions import Position
+from warp_resources.model.positions import Position, stream_lease
 from warp_resources.model.tables import TableId
 from warp_resources.pipeline.arrival import seconds_to_arrive
 from warp_resources.pipeline.engine import STREAM
-from warp_resources.pipeline.lease import stream_lease
 from warp_resources.pipeline.options import open_state
 from warp_resources.pipeline.sides import Sides, narrowed
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import time
 import uuid
 from dataclasses import replace
@@ -14,6 +13,7 @@ from warp_resources.errors import HistoryLost, TableFailure, TransientError
 from warp_resources.model.batches import Changes
 from warp_resources.model.positions import Aside
 from warp_resources.pipeline.aside import Trial, entry_of, is_same_cause
+from warp_resources.pipeline.sides import narrowed
 from warp_resources.pipeline.snapshot import read_generation
 from warp_resources.pipeline.source_change import effects_of
 from warp_resources.pipeline.stream_run import StreamRun, without
@@ -69,8 +69,7 @@ def _advance(run: StreamRun, its: Aside, trial: Trial) -> bool:
             trial.is_ready = True
         return True
     if trial.stream is None:
-        alone = replace(engine.scope, include=(glob.escape(its.table.name),), exclude=())
-        trial.stream = engine.source.stream(alone, its.position)
+        trial.stream = engine.source.stream(narrowed(engine.scope, its.table.name), its.position)
         log.info("table catches up", table=str(its.table), position=its.position)
     changes = trial.stream.next(engine.stream_limits([its.table.name]), _WAIT)
     if changes is not None:

@@ -168,6 +168,27 @@ def check_source(unit: Unit, source: Source, *, known: bool = False) -> None:
             )
 
 
+def open_writer(
+    unit: Unit,
+    source: Source,
+    destination: Destination,
+    run_id: str,
+    *,
+    warns: bool,
+    scope: SourceScope | None = None,
+) -> Writer:
+    """A writer of a unit's batches; ``scope``: what records are redacted by, the unit's own by default."""
+    return Writer(
+        destination,
+        unit.schema,
+        schema_settings(unit.config, unit.schema).destination_schema,
+        unit.settings,
+        run_id,
+        warns=warns,
+        redact=partial(source.redact, scope or unit.scope),
+    )
+
+
 @contextmanager
 def open_engine(
     unit: Unit, stop: threading.Event, run_id: str | None = None, *, is_helper: bool = False
@@ -188,8 +209,7 @@ def open_engine(
         destination.prepare()
         leases = opened.enter_context(closing(LeaseKeeper(partial(open_state, config, destination), str(unit))))
         warns = config.error_handling.log_conversion_warnings
-        redact = partial(source.redact, unit.scope)
-        writer = Writer(destination, unit.schema, stored_schema, unit.settings, run_id, warns=warns, redact=redact)
+        writer = open_writer(unit, source, destination, run_id, warns=warns)
         if not is_helper:
             opened.enter_context(removing_old_metadata(config))
         yield Engine(unit, source, destination, leases, writer, stop, run_id)

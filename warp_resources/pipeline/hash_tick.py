@@ -10,7 +10,7 @@ from warp_resources.connectors.interfaces import Comparison
 from warp_resources.errors import OperatorError, SchemaMoved
 from warp_resources.model.batches import TableBatch
 from warp_resources.model.differences import Surplus
-from warp_resources.model.positions import BatchCommit, KeyRange, TableState
+from warp_resources.model.positions import BatchCommit, KeyRange, TableState, batch_lease
 from warp_resources.pipeline.engine import BATCH, Engine
 from warp_resources.pipeline.report import SyncReport
 from warp_resources.pipeline.sides import has_table, read_range, sides_of
@@ -92,7 +92,7 @@ class _Pass:
 
     def _write(self, batch: TableBatch) -> None:
         table = self.state.table
-        self.engine.leases.demand(f"{BATCH}:{table}")
+        self.engine.leases.demand(batch_lease(table))
         commit = BatchCommit(table, self.state.epoch, None, counted_as=self.counted_as, cause=HASH)
         self.report.add(self.engine.writer.write([batch], commit).tables.get(table))
 

@@ -23,11 +23,6 @@ RENEW_EVERY = timedelta(seconds=1)
 log = structlog.get_logger(__name__)
 
 
-def stream_lease(schema: str) -> str:
-    """The name of the lease of the one who writes a schema's stream."""
-    return f"stream:{schema}"
-
-
 def this_process(label: str) -> Holder:
     """This process as a holder of leases; containers that share a host name differ in namespace."""
     try:

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 
 from warp_resources.errors import LeaseHeld, WarpError
-from warp_resources.model.positions import BatchCommit, ChunkCommit
+from warp_resources.model.positions import BatchCommit, ChunkCommit, batch_lease, slice_lease
 from warp_resources.model.tables import TableId
 from warp_resources.pipeline.engine import BATCH, STREAM, Engine
 from warp_resources.pipeline.resync import SNAPSHOT, demand_coverage
@@ -50,7 +50,7 @@ def _beside_stream(engine: Engine, table: TableId) -> Iterator[Mend]:
         commit = partial(ChunkCommit, table, generation, part, epoch, resume=None, cause=VERIFY)
 
         def mend(keys: Sequence[str]) -> None:
-            engine.leases.demand(_slice_lease(table, part))
+            engine.leases.demand(slice_lease(table, part))
             basis = engine.destination.chunk_basis(table)
             batch = engine.source.read_keys(engine.scope, table.name, keys, basis.stream_position)
             if has_table(engine.source, engine.scope, table.name):
@@ -64,7 +64,7 @@ def _beside_stream(engine: Engine, table: TableId) -> Iterator[Mend]:
             engine.destination.abandon_generation(table, generation, "the repair was interrupted")
         raise
     finally:
-        engine.leases.release(_slice_lease(table, part))
+        engine.leases.release(slice_lease(table, part))
     engine.destination.record_run(engine.run_id, table, SNAPSHOT, "success")
 
 
@@ -73,19 +73,15 @@ def _free_slice(engine: Engine, table: TableId) -> str:
     names = planned_slices(engine, table)
     for name in names[:-1]:
         with suppress(LeaseHeld):
-            engine.leases.take(_slice_lease(table, name))
+            engine.leases.take(slice_lease(table, name))
             return name
-    engine.leases.take(_slice_lease(table, names[-1]))
+    engine.leases.take(slice_lease(table, names[-1]))
     return names[-1]
-
-
-def _slice_lease(table: TableId, name: str) -> str:
-    return f"slice:{table}:{name}"
 
 
 @contextmanager
 def _as_batch_writer(engine: Engine, table: TableId) -> Iterator[Mend]:
-    lease = f"batch:{table}"
+    lease = batch_lease(table)
     with engine.leases.holding(lease):
         epoch = engine.destination.seize_table(table, BATCH).epoch
 

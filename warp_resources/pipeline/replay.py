@@ -7,7 +7,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import groupby
 
 from warp_resources.config import WarpConfig, schema_settings
@@ -19,7 +18,7 @@ from warp_resources.model.positions import ReplayCommit
 from warp_resources.model.replays import NO_LETTERS, LetterOutcome, ReplayedKey
 from warp_resources.model.tables import TableId
 from warp_resources.pipeline.correlation import correlated
-from warp_resources.pipeline.engine import STREAM, Unit
+from warp_resources.pipeline.engine import STREAM, Unit, open_writer
 from warp_resources.pipeline.options import open_destination, open_source
 from warp_resources.pipeline.writer import Writer
 
@@ -164,8 +163,7 @@ def open_replayer(config: WarpConfig, schema: str, run_id: str | None = None) ->
         destination.prepare()
         warns = config.error_handling.log_conversion_warnings
         scope = replace(unit.scope, include=(), exclude=())
-        redact = partial(source.redact, scope)
-        writer = Writer(destination, schema, its.destination_schema, unit.settings, run_id, warns=warns, redact=redact)
+        writer = open_writer(unit, source, destination, run_id, warns=warns, scope=scope)
         with correlated(config, run_id=run_id, schema=schema):
             yield Replayer(source, destination, writer, scope)
 

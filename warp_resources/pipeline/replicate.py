@@ -15,12 +15,11 @@ from warp_resources.config import schema_settings
 from warp_resources.connectors.interfaces import ENGINE_CONNECTIONS
 from warp_resources.errors import HistoryLost
 from warp_resources.model.batches import ErrorEntry
-from warp_resources.model.positions import Aside, Position, StreamCommit, StreamState, TableState
+from warp_resources.model.positions import Aside, Position, StreamCommit, StreamState, TableState, stream_lease
 from warp_resources.pipeline.aside import AsideTables, entry_of
 from warp_resources.pipeline.catch_up import catch_up
 from warp_resources.pipeline.correlation import correlated
 from warp_resources.pipeline.engine import STREAM, Engine, Unit
-from warp_resources.pipeline.lease import stream_lease
 from warp_resources.pipeline.new_tables import Verdict, verdict_on
 from warp_resources.pipeline.payload import Work
 from warp_resources.pipeline.reader import POLL, StreamReader

@@ -7,14 +7,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 
-from warp_resources.config import schema_settings
 from warp_resources.connectors.interfaces import Destination, ReadLimits, Source, SourceScope
 from warp_resources.model.batches import TableBatch
 from warp_resources.model.positions import ChunkBasis, KeyRange
 from warp_resources.model.tables import TableId
-from warp_resources.pipeline.engine import Engine, Unit, check_source
+from warp_resources.pipeline.engine import Engine, Unit, check_source, open_writer
 from warp_resources.pipeline.options import open_destination, open_source
 from warp_resources.pipeline.writer import Writer
 
@@ -60,9 +58,7 @@ def open_sides(unit: Unit, stop: threading.Event) -> Iterator[Sides]:
 
 def between(unit: Unit, source: Source, destination: Destination, stop: threading.Event) -> Sides:
     """The sides of a unit whose connections are open already."""
-    stored = schema_settings(unit.config, unit.schema).destination_schema
-    redact = partial(source.redact, unit.scope)
-    writer = Writer(destination, unit.schema, stored, unit.settings, "", warns=False, redact=redact)
+    writer = open_writer(unit, source, destination, run_id="", warns=False)
     return Sides(unit, source, destination, writer, stop)
 
 

@@ -9,11 +9,18 @@ import structlog
 
 from warp_resources.config import DEFAULT_SLICES
 from warp_resources.errors import GenerationClosed, LeaseHeld
-from warp_resources.model.positions import ChunkCommit, GenerationState, Position, SliceState, slice_name
+from warp_resources.model.positions import (
+    ChunkCommit,
+    GenerationState,
+    Position,
+    SliceState,
+    slice_lease,
+    slice_name,
+    stream_lease,
+)
 from warp_resources.model.tables import TableId
 from warp_resources.pipeline.correlation import correlated
 from warp_resources.pipeline.engine import BATCH, Engine
-from warp_resources.pipeline.lease import stream_lease
 from warp_resources.pipeline.marker import capped, highest, later, marker_at, time_of
 
 ENGINE_PREFIXES = ("load-", "history-", "resync-")
@@ -118,7 +125,7 @@ def read_generation(
 
 def _read_slice(engine: Engine, generation: GenerationState, part: SliceState) -> Iterator[ChunkReport]:
     table = generation.table
-    lease = f"slice:{table}:{part.name}"
+    lease = slice_lease(table, part.name)
     try:
         engine.leases.take(lease)
     except LeaseHeld as held:

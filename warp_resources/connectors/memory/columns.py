@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, time
@@ -13,7 +12,8 @@ from typing import Any
 import pyarrow as pa
 
 from warp_resources.arrow.canonical import canonical_text
-from warp_resources.arrow.numbers import decimal_text, double_text, integers_are_exact
+from warp_resources.arrow.json import nested_json
+from warp_resources.arrow.numbers import integers_are_exact
 from warp_resources.arrow.types import arrow_type
 from warp_resources.connectors.memory.originals import extended_json
 from warp_resources.errors import OperatorError
@@ -102,23 +102,10 @@ def _carried(value: Any, kind: Kind) -> Any:
 
 def plain_json(value: Any) -> str:
     """Canonical JSON (SPEC 5, ``json_format: plain``) of one Python value."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
-        case dict():
-            return "{" + ",".join(f"{_quoted(str(name))}:{plain_json(part)}" for name, part in value.items()) + "}"
-        case list():
-            return "[" + ",".join(map(plain_json, value)) + "]"
-        case int():
-            return str(value)
-        case float() | Decimal():
-            text = double_text(value) if isinstance(value, float) else decimal_text(str(value))
-            return text if Decimal(text).is_finite() else _quoted(text)
+    return nested_json(value, _nested_text)
+
+
+def _nested_text(value: Any) -> str:
     found = _TYPES[_kind(value)]
-    return _quoted(canonical_text(pa.array([_carried(value, found.kind)], arrow_type(found)), found)[0].as_py())
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+    text: str = canonical_text(pa.array([_carried(value, found.kind)], arrow_type(found)), found)[0].as_py()
+    return text

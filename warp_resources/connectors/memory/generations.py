@@ -18,7 +18,7 @@ from warp_resources.connectors.memory.store import (
 )
 from warp_resources.errors import OperatorError
 from warp_resources.model.batches import ErrorEntry
-from warp_resources.model.positions import GenerationState, KeyRange, Position, SliceState, slice_name
+from warp_resources.model.positions import GenerationState, KeyRange, Position, SliceState, slice_lease, slice_name
 from warp_resources.model.tables import TableId
 
 
@@ -122,7 +122,7 @@ def abandon_idle(contents: Contents, schema: str, idle: timedelta, leases: Colle
         for key, opened in contents.generations.items()
         if opened.table.schema == schema
         and contents.read_at[key] < latest
-        and not any(f"slice:{opened.table}:{part.name}" in leases for part in opened.slices)
+        and not any(slice_lease(opened.table, part.name) in leases for part in opened.slices)
     ]
     for opened in meant:
         abandon(contents, opened.table, opened.generation, f"nothing of it was read for {idle}")
