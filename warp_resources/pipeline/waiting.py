@@ -11,7 +11,7 @@ from warp_resources.errors import OperatorError, TransientError
 from warp_resources.model.letters import FOREIGN_KEY, LetterSelection
 from warp_resources.model.replays import LetterOutcome
 from warp_resources.pipeline.engine import Engine
-from warp_resources.pipeline.replay import Replayer
+from warp_resources.pipeline.replay import Replayer, ReplayReport
 
 TRY_EVERY_SECONDS = 5.0
 REST_SECONDS = 60.0
@@ -48,7 +48,7 @@ class WaitingRows:
             limit=MOST_AT_ONCE,
         )
         try:
-            outcome = self._replay(selection)
+            outcome = self._told(self._replayer.attempt(selection, self._goes_on))
             is_vain = not outcome.replayed and outcome.pending_count > FEW
             self.seconds = min(REST_SECONDS, self.seconds * 2) if is_vain else TRY_EVERY_SECONDS
             self.next_at = time.monotonic() + self.seconds
@@ -65,17 +65,19 @@ class WaitingRows:
         try:
             if sum(its.count for its in self.engine.destination.letter_counts(selection)) > MOST_AT_THE_END:
                 selection = replace(selection, is_due=True, limit=MOST_AT_THE_END)
-            while not self.engine.stop.is_set():
-                outcome = self._replay(selection)
-                if not outcome.replayed or not outcome.pending_count:
-                    return
+            self._told(self._replayer.replay(selection, self._goes_on))
         except OperatorError as error:
             log.warning("waiting rows not tried", error=str(error))
 
-    def _replay(self, selection: LetterSelection) -> LetterOutcome:
+    @property
+    def _replayer(self) -> Replayer:
         engine = self.engine
-        replayer = Replayer(engine.source, engine.destination, engine.writer, engine.scope)
-        report = replayer.attempt(selection, lambda: not engine.stop.is_set())
+        return Replayer(engine.source, engine.destination, engine.writer, engine.scope)
+
+    def _goes_on(self) -> bool:
+        return not self.engine.stop.is_set()
+
+    def _told(self, report: ReplayReport) -> LetterOutcome:
         its = report.outcome
         if its.replayed or its.superseded:
             log.info("waiting rows replayed", rows=its.replayed, superseded=its.superseded, waiting=its.pending_count)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from functools import cache
 
 import structlog
 
@@ -48,7 +49,8 @@ class Writer:
         self._destination = destination
         self._schema = schema
         self._stored_schema = stored_schema
-        self._settings = settings
+        # A batch asks for its table's more than once, and they hold for the life of the process.
+        self._settings = cache(settings)
         self.run_id = run_id
         self._warns = warns
         self._redact = redact
