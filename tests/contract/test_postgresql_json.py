@@ -89,7 +89,9 @@ def document(lab: Lab, key: int) -> dict[str, Any]:
 
 # SPEC: E9; FAULTS: 15
 @pytest.mark.parametrize("is_new", [True, False], ids=["new table", "known table"])
-@pytest.mark.parametrize(("its", "spell"), [(INT32, int), (INT64, int), (TEXT, lambda n: f"short {n}")], ids=str)
+@pytest.mark.parametrize(
+    ("its", "spell"), [(INT32, int), (INT64, int), (TEXT, "short {}".format)], ids=["int32", "int64", "text"]
+)
 def test_thousands_of_fields_land_whole_in_the_batch_that_brings_them(
     lab: Lab, is_new: bool, its: ColumnType, spell: Any
 ) -> None:

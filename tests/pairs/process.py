@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,25 +20,39 @@ PATIENCE_SECONDS = 60.0
 class Command:
     """``cartridge-warp`` with a configuration of its own."""
 
-    def __init__(self, folder: Path, source: str, warehouse: str, database: str, **schema: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        source: str,
+        warehouse: str,
+        database: str,
+        *,
+        top: Mapping[str, Any] | None = None,
+        **schema: Any,
+    ) -> None:
+        """``schema``: further keys of the schema; ``top``: of the file itself."""
         self.schema = database
         self._folder = folder
-        self._path = folder / "warp.yaml"
-        content = {
+        self.path = folder / "warp.yaml"
+        content: dict[str, Any] = {
             "source": {"type": "mongodb", "connection_string": source, "database": database},
             "destination": {"type": "postgresql", "connection_string": warehouse},
             "schemas": [{"name": database, **schema}],
             "monitoring": {"prometheus": {"enabled": False}},
         }
-        self._path.write_text(yaml.safe_dump(content))
+        for name, value in (top or {}).items():
+            content[name] = {**content.get(name, {}), **value} if isinstance(value, dict) else value
+        self.path.write_text(yaml.safe_dump(content))
 
     @property
     def log(self) -> str:
         path = self._folder / "log"
         return path.read_text() if path.exists() else ""
 
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        environment = {**os.environ, "CARTRIDGE_WARP_CONFIG": str(self._path), "NO_COLOR": "1"}
+    def start(self, *arguments: str, failpoints: str | None = None) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, "CARTRIDGE_WARP_CONFIG": str(self.path), "NO_COLOR": "1"}
+        if failpoints:
+            environment["CARTRIDGE_WARP_FAILPOINTS"] = failpoints
         with (self._folder / "log").open("ab") as log:
             return subprocess.Popen([WARP, *arguments], env=environment, stdout=log, stderr=log, cwd=self._folder)
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from warp_resources.connectors.interfaces import MarkedRange
+from warp_resources.failpoints import failpoint
 from warp_resources.model.batches import TableBatch
 from warp_resources.model.positions import BatchCommit, Position, TableState, batch_lease, slice_name
 from warp_resources.pipeline.correlation import correlated
@@ -57,6 +58,7 @@ def sync_table(
     with correlated(engine.unit.config, table=str(table)), engine.leases.holding(batch_lease(table)):
         state = engine.destination.seize_table(table, BATCH)
         engine.destination.record_run(engine.run_id, table, BATCH, "running", start=state.position)
+        failpoint("tick.claimed")
         must_load = full_resync or not state.is_loaded
         named = generation or f"resync-{engine.run_id}"
         report = _load(engine, state, named if full_resync else None, on_chunk) if must_load else _tick(engine, state)
@@ -141,6 +143,7 @@ def _tick(engine: Engine, state: TableState) -> SyncReport:
         engine.leases.demand(batch_lease(table))
         marker = later(marker, capped(highest(batch, settings.marker_column), started))
         commit = BatchCommit(table, state.epoch, marker if is_last else None)
+        failpoint("tick.read")
         report.add(engine.writer.write([batch], commit).tables.get(table))
         if engine.stop.is_set():
             return report

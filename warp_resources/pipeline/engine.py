@@ -13,6 +13,7 @@ from functools import partial
 from warp_resources.config import SchemaSettings, TableSettings, WarpConfig, effective, schema_settings
 from warp_resources.connectors.interfaces import Destination, ReadLimits, Source, SourceScope
 from warp_resources.errors import ConfigurationError
+from warp_resources.failpoints import failpoint
 from warp_resources.model.tables import TableId
 from warp_resources.pipeline.correlation import correlated
 from warp_resources.pipeline.lease import LeaseKeeper
@@ -212,4 +213,5 @@ def open_engine(
         writer = open_writer(unit, source, destination, run_id, warns=warns)
         if not is_helper:
             opened.enter_context(removing_old_metadata(config))
+        failpoint("engine.opened")
         yield Engine(unit, source, destination, leases, writer, stop, run_id)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from warp_resources.arrow.keys import key_object
 from warp_resources.connectors.interfaces import Comparison
 from warp_resources.errors import OperatorError, SchemaMoved
+from warp_resources.failpoints import failpoint
 from warp_resources.model.batches import TableBatch
 from warp_resources.model.differences import Surplus
 from warp_resources.model.positions import BatchCommit, KeyRange, TableState, batch_lease
@@ -94,6 +95,7 @@ class _Pass:
         table = self.state.table
         self.engine.leases.demand(batch_lease(table))
         commit = BatchCommit(table, self.state.epoch, None, counted_as=self.counted_as, cause=HASH)
+        failpoint("tick.read")
         self.report.add(self.engine.writer.write([batch], commit).tables.get(table))
 
     def _exists(self) -> bool:

@@ -14,6 +14,7 @@ import structlog
 
 from warp_resources.connectors.interfaces import StateStore
 from warp_resources.errors import FencedOut, WarpError
+from warp_resources.failpoints import failpoint
 from warp_resources.model.positions import Holder, Lease
 from warp_resources.pipeline.correlation import in_context
 
@@ -107,6 +108,7 @@ class LeaseKeeper:
             if not held:
                 continue
             try:
+                failpoint("lease.renewing")
                 renewed = {lease.name for lease in self._renewing_store.renew_leases(held, TTL)}
             except WarpError as error:
                 # The fence protects the data; a lease that expires meanwhile is found lost below.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
-from warp_resources.config import WarpConfig, connector_options
+from warp_resources.config import WarpConfig, connector_options, environment
 from warp_resources.connectors.interfaces import Destination, Source, StateStore
 from warp_resources.connectors.registry import DESTINATION, SOURCE, destination_class, source_class
 from warp_resources.errors import ConfigurationError
+from warp_resources.failpoints import VARIABLE, arm
 from warp_resources.pipeline.schema_names import demand_schema_names
 
 STATE_DATABASE = "postgresql"
@@ -21,6 +22,8 @@ def open_source(config: WarpConfig) -> Source:
 
 def open_destination(config: WarpConfig) -> Destination:
     """The configured destination; it connects when it is first used."""
+    # Here, since nothing is read or written without one.
+    arm(environment().get(VARIABLE))
     cls = destination_class(config.destination.type)
     options = connector_options(config, DESTINATION, cls.Options)
     demand_schema_names(config, cls.capabilities)

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 
 from warp_resources.errors import LeaseHeld, WarpError
+from warp_resources.failpoints import failpoint
 from warp_resources.model.positions import BatchCommit, ChunkCommit, batch_lease, slice_lease
 from warp_resources.model.tables import TableId
 from warp_resources.pipeline.engine import BATCH, STREAM, Engine
@@ -54,6 +55,7 @@ def _beside_stream(engine: Engine, table: TableId) -> Iterator[Mend]:
             basis = engine.destination.chunk_basis(table)
             batch = engine.source.read_keys(engine.scope, table.name, keys, basis.stream_position)
             if has_table(engine.source, engine.scope, table.name):
+                failpoint("repair.read")
                 engine.writer.write([batch], commit(basis=basis.sequence, is_done=False))
 
         yield mend
@@ -89,6 +91,7 @@ def _as_batch_writer(engine: Engine, table: TableId) -> Iterator[Mend]:
             engine.leases.demand(lease)
             batch = engine.source.read_keys(engine.scope, table.name, keys, None)
             if has_table(engine.source, engine.scope, table.name):
+                failpoint("repair.read")
                 engine.writer.write([batch], BatchCommit(table, epoch, None, counted_as=VERIFY, cause=VERIFY))
 
         yield mend

@@ -12,6 +12,7 @@ from itertools import groupby
 from warp_resources.config import WarpConfig, schema_settings
 from warp_resources.connectors.interfaces import Destination, Source, SourceScope
 from warp_resources.errors import OperatorError, TableFailure
+from warp_resources.failpoints import failpoint
 from warp_resources.model.batches import WITHHELD, Original, TableBatch
 from warp_resources.model.letters import DELETE, FOREIGN_KEY, PENDING, KeptLetter, LetterSelection
 from warp_resources.model.positions import ReplayCommit
@@ -136,6 +137,7 @@ class Replayer:
             for key, one in winners.items()
         }
         batch = self._batch(table, list(winners.values()))
+        failpoint("letters.read")
         return self.writer.write([batch], ReplayCommit(table, replayed, failed), restored=True).letters
 
     def _batch(self, table: TableId, winners: Sequence[KeptLetter]) -> TableBatch:

@@ -14,6 +14,7 @@ import structlog
 from warp_resources.config import schema_settings
 from warp_resources.connectors.interfaces import ENGINE_CONNECTIONS
 from warp_resources.errors import HistoryLost
+from warp_resources.failpoints import failpoint
 from warp_resources.model.batches import ErrorEntry
 from warp_resources.model.positions import Aside, Position, StreamCommit, StreamState, TableState, stream_lease
 from warp_resources.pipeline.aside import AsideTables, entry_of
@@ -63,6 +64,7 @@ def replicate(engine: Engine, request: Request) -> None:
         engine.destination.record_run(engine.run_id, engine.table(""), STREAM, "running")
         while True:
             run = _take_over(engine)
+            failpoint("stream.taken")
             try:
                 _stream(run, lease, request)
             except HistoryLost as lost:
@@ -123,6 +125,7 @@ def _start_again(run: StreamRun, lost: HistoryLost) -> None:
         errors=entries,
         run_id=engine.run_id,
     )
+    failpoint("stream.restarted")
     log.error("history lost: tables are read again", tables=[str(t) for t in tables], epoch=state.epoch)
 
 

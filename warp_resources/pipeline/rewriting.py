@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import structlog
 
 from warp_resources.errors import OperatorError
+from warp_resources.failpoints import failpoint
 from warp_resources.model.batches import ErrorEntry
 from warp_resources.model.rewrites import RewriteState
 from warp_resources.model.tables import TableId
@@ -69,6 +70,7 @@ class Rewriter:
         except OperatorError as error:
             self._give_up(table, error)
             return True
+        failpoint("rewrite.stepped")
         self._take_note(table, state)
         return state is None or not state.is_waiting
 

@@ -9,6 +9,7 @@ import structlog
 
 from warp_resources.config import DEFAULT_SLICES
 from warp_resources.errors import GenerationClosed, LeaseHeld
+from warp_resources.failpoints import failpoint
 from warp_resources.model.positions import (
     ChunkCommit,
     GenerationState,
@@ -60,6 +61,7 @@ def open_generation(
         # Whatever changes after this moment is for the ticks that follow, however long the reading takes.
         ceiling = marker_at(engine.unit.settings(table.name).marker_column, engine.source.now())
     opened = engine.destination.open_generation(table, generation, slices, ceiling)
+    failpoint("generation.opened")
     log.info("snapshot opened", table=str(table), generation=generation, slices=len(opened.slices))
     return opened
 
@@ -137,13 +139,16 @@ def _read_slice(engine: Engine, generation: GenerationState, part: SliceState) -
         except GenerationClosed:
             # Another process read the rest and closed it since this one listed the slices.
             return
+        failpoint("slice.taken")
         resume, high, is_done = current.resume, current.high, current.is_done
         while not is_done and not engine.stop.is_set():
             engine.leases.demand(lease)
             # Around the chunk alone: between two, the engine is at something else.
             with correlated(engine.unit.config, table=str(table), slice=part.name):
                 report, resume, high, is_done = _read_chunk(engine, generation, current, epoch, resume, high)
+            failpoint("chunk.written")
             yield report
+        failpoint("slice.read")
     finally:
         engine.leases.release(lease)
 
@@ -176,6 +181,7 @@ def _read_chunk(
         high=high,
         holds_stream=engine.leases.holds(stream_lease(table.schema)),
     )
+    failpoint("chunk.read")
     engine.writer.write([chunk.batch], commit)
     report = ChunkReport(table, part.name, chunk.batch.row_count, chunk.batch.byte_count)
     return report, chunk.resume, high, chunk.is_last
@@ -187,6 +193,7 @@ def _close_if_read(engine: Engine, generation: GenerationState) -> None:
     current = next((g for g in now if g.generation == generation.generation), None)
     if current is None or not current.is_read:
         return
+    failpoint("generation.read")
     is_kept = engine.unit.settings(table.name).on_source_change != FOLLOW
     if is_kept and not any(found.name == table.name for found in engine.source.tables(engine.scope)):
         reason = "the source table no longer exists; its rows are kept"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from warp_resources.errors import TableFailure
+from warp_resources.failpoints import failpoint
 from warp_resources.model.batches import Changes, ErrorEntry, TableBatch, TableEventKind
 from warp_resources.model.positions import Aside, GenerationState, Position, StreamCommit
 from warp_resources.model.tables import TableId
@@ -42,6 +43,7 @@ class StreamRun:
 
     def write(self, changes: Changes) -> None:
         """Commit one cut, admitting tables that it brings for the first time, without those that cannot take part."""
+        failpoint("cut.read")
         served = [batch for batch in changes.tables if self._is_served(batch.table.name)]
         replaced = {event.table for event in changes.events if event.kind is TableEventKind.REPLACED}
         replaced = {table for table in replaced if self._is_served(table.name)}
@@ -66,6 +68,7 @@ class StreamRun:
         )
         errors = [*effects.entries, *map(entry_of, newly_barred)]
         self._write_cut(without(batches, effects), commit, errors, rejoined, effects.failures)
+        failpoint("cut.written")
 
     def save_position(self) -> None:
         """Make a position durable that moved without changes, or a quiet table loses its place."""
@@ -121,6 +124,7 @@ class StreamRun:
         self.save_position()
         # Opened first: a crash in between leaves a reading to take up, never a table that is thought complete.
         reading = open_generation(self.engine, table, generation)
+        failpoint("table.rejoining")
         sequence = self.engine.destination.admit(self.fence, [table], [])
         self.fence = replace(self.fence, sequence=sequence)
         self.aside.remove(table.name)
@@ -138,6 +142,7 @@ class StreamRun:
         its = Aside(table, self.position(), str(failure))
         log.error("table set aside", table=str(table), reason=its.reason)
         self.note(its, [entry_of(its)])
+        failpoint("table.aside")
         self.aside.postpone(table.name)
 
     def note(self, its: Aside, errors: Sequence[ErrorEntry] = (), batches: Sequence[TableBatch] = ()) -> None:
@@ -149,6 +154,7 @@ class StreamRun:
 
     def rejoin(self, tables: Sequence[TableId]) -> None:
         """Let tables that are where the stream is take part again, or forget those that are none of its."""
+        failpoint("table.rejoining")
         commit = replace(self.fence, position=self.position(), rejoined=tuple(tables))
         self._committed(commit, self.engine.writer.write([], commit).stream_sequence)
         self._take_back(tables)
@@ -193,6 +199,7 @@ class StreamRun:
         self.fence = replace(self.fence, sequence=sequence)
         self.covered.update(table.name for table in new)
         self.known.update(table.name for table in new)
+        failpoint("stream.admitted")
         for table in new:
             was_barred = table.name in self.aside
             self.aside.remove(table.name)
@@ -233,6 +240,8 @@ class StreamRun:
         cut = write_cut(self.engine.writer, batches, commit, errors, places, failures)
         self._committed(commit, cut.sequence)
         left_out = {its.table for its in cut.left_out}
+        if left_out:
+            failpoint("table.aside")
         self._take_back([its.table for its in rejoined if its.table not in left_out])
         for its in cut.left_out:
             self.aside.put(its)

@@ -34,6 +34,7 @@ from warp_resources.connectors.postgresql.table_commit import LockedTable, Table
 from warp_resources.connectors.postgresql.table_failures import concerning
 from warp_resources.connectors.rejections import Rejections
 from warp_resources.errors import FencedOut, OperatorError
+from warp_resources.failpoints import failpoint
 from warp_resources.model.batches import ConformedBatch, ConformedTable, WriteReceipt
 from warp_resources.model.positions import BatchCommit, ChunkCommit, Commit, StreamCommit
 from warp_resources.model.tables import TableId
@@ -91,6 +92,7 @@ def _write(
         rows = lock_tables(connection, [*named, *(marked | noted) - named], _mode(batch.commit))
         _refuse_overtaken(batch.commit, rows)
         locked = _locked(connection, parts, rows, batch.commit)
+        failpoint("commit.locked")
         if carefully:
             outcomes = write_carefully(connection, parts, locked, batch.commit, batch.run_id, rejections)
         else:
@@ -101,6 +103,8 @@ def _write(
         staging.empty(connection)
         add_errors(connection, batch.errors, batch.run_id)
         add_discards(connection, tables)
+        failpoint("commit.ready")
+    failpoint("commit.done")
     for name, outcome in outcomes.items():
         rejections.note(name, outcome.rows, outcome.refused)
     return WriteReceipt({name: outcome.receipt for name, outcome in outcomes.items()}, stream_sequence)

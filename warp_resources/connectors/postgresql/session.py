@@ -13,6 +13,7 @@ from psycopg.rows import namedtuple_row
 from warp_resources.connectors.postgresql.errors import Endpoint, translate, translate_connecting
 from warp_resources.connectors.postgresql.options import PostgresOptions
 from warp_resources.errors import OperatorError
+from warp_resources.failpoints import failpoint
 
 Connection: TypeAlias = psycopg.Connection[Any]
 Statement: TypeAlias = str | sql.Composed
@@ -71,8 +72,11 @@ class Session:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """The connection inside a transaction that commits at the end, or not at all."""
-        with self.connected() as connection, connection.transaction():
-            yield connection
+        with self.connected() as connection:
+            with connection.transaction():
+                yield connection
+                failpoint("transaction.ready")
+            failpoint("transaction.done")
 
     def rows(self, statement: Statement, parameters: Sequence[object] | dict[str, object] = ()) -> list[Any]:
         """The rows of one query, with columns as attributes."""

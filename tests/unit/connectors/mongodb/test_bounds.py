@@ -13,9 +13,9 @@ from warp_resources.connectors.mongodb.bounds import at_bound, beside_bound, bou
 from warp_resources.errors import OperatorError
 
 KEYS: list[Any] = [
-    1, Int64(1), 1.0, float("nan"), float("-inf"), Decimal128("1.0"), "a", "", ObjectId(), True, None, {}, {"a": 1},
-    b"x", Binary(b"x", 5), Binary(bytes(16), 4), DatetimeMS(2**62), Timestamp(1, 2), MinKey(), MaxKey(), Code("x"),
-    DBRef("a", 1), {"b": [1, {"c": 2.0}]},
+    1, Int64(1), 1.0, float("nan"), float("-inf"), Decimal128("1.0"), "a", "", ObjectId("6" * 24), True, None,
+    {}, {"a": 1}, b"x", Binary(b"x", 5), Binary(bytes(16), 4), DatetimeMS(2**62), Timestamp(1, 2), MinKey(), MaxKey(),
+    Code("x"), DBRef("a", 1), {"b": [1, {"c": 2.0}]},
 ]  # fmt: skip
 
 

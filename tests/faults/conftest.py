@@ -1,0 +1,16 @@
+"""The stage of a fault on the servers that all tests share; a test whose fault is theirs starts its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.stage import Stage, staged
+from tests.fixtures.servers import MongoDatabase
+
+
+@pytest.fixture
+def stage(tmp_path: Path, mongo_db: MongoDatabase, warehouse: str) -> Stage:
+    """A schema of an empty database; its configuration is the shortest there is."""
+    return staged(tmp_path, mongo_db.client, mongo_db.uri, warehouse, mongo_db.name)
