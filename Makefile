@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SOURCES := warp_resources warp_assets warp_sensors tests benchmarks deploy
+# Each worker has servers of its own; a file stays with one worker, and those that take long come first.
+PARALLEL := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 EXAMPLE ?= examples/mongodb-to-postgresql-single.yaml
 
 .DEFAULT_GOAL := help
@@ -43,7 +45,7 @@ check: install ## Everything that needs no server: format, lint, types, imports,
 	@echo "unit tests" && $(BIN)/python -m pytest tests/unit tests/model
 
 test: install ## All tests, against real servers started for them
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(PARALLEL)
 
 bench: install ## Measure throughput, delay and memory beside the limit of the machine
 	@$(BIN)/python -m benchmarks
@@ -60,7 +62,7 @@ type-check: install ## Check the types
 	@$(BIN)/mypy
 
 test-coverage: install ## All tests, with a coverage report in htmlcov/
-	@$(BIN)/python -m pytest --cov --cov-report=term --cov-report=html
+	@$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term --cov-report=html
 
 docs: install ## Write docs/configuration.md from the models, docs/connectors.md from the protocols, docs/types.md from the type tables
 	@$(BIN)/cartridge-warp schema --markdown > docs/configuration.md
