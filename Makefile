@@ -11,7 +11,7 @@ PARALLEL := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 EXAMPLE ?= examples/mongodb-to-postgresql-single.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo test check bench format lint type-check import-check test-coverage \
+.PHONY: help install install-dev demo test soak model check bench format lint type-check import-check test-coverage \
 	docs example-init example-validate lock clean
 
 help: ## List the tasks
@@ -46,6 +46,12 @@ check: install ## Everything that needs no server: format, lint, types, imports,
 
 test: install ## All tests, against real servers started for them
 	@$(BIN)/python -m pytest $(PARALLEL)
+
+soak: install ## Random faults against everything until something differs (MINUTES=10, SEED=n, DRIVER=run|dagster)
+	@$(BIN)/python -m tests.soak --minutes '$(or $(MINUTES),10)' $(if $(SEED),--seed '$(SEED)') $(if $(DRIVER),--driver '$(DRIVER)')
+
+model: install ## Explore the models of the protocol in larger scopes than the tests do (minutes)
+	@$(BIN)/python -m tests.model
 
 bench: install ## Measure throughput, delay and memory beside the limit of the machine
 	@$(BIN)/python -m benchmarks

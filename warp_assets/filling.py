@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from warp_assets.generations import BACKFILL_TAG, FULL_RESYNC_TAG, MODE_TAG, own_generation, slice_reading
+from warp_assets.progress import told_in
 from warp_assets.work import Act
 from warp_resources.config import PartitionSettings
 from warp_resources.connectors.interfaces import Destination
@@ -16,6 +17,7 @@ from warp_resources.dagster_bridge.windows import Window, spans
 from warp_resources.pipeline.batch import WINDOW, sync_slices, sync_table, sync_window
 from warp_resources.pipeline.engine import BATCH, STREAM, Engine, Unit
 from warp_resources.pipeline.hash_tick import HASH
+from warp_resources.pipeline.parallel import ReadingWish
 from warp_resources.pipeline.report import SyncReport
 from warp_resources.pipeline.resync import SNAPSHOT, resync_table
 
@@ -46,9 +48,9 @@ def task(context: dg.AssetExecutionContext, unit: Unit, partitions: PartitionSet
     # A backfill of slices with the tag is many runs, which together read the whole table already.
     is_part = unit.mode == STREAM and BACKFILL_TAG in context.run.tags
     if not is_part and wants_full_resync(context.run, context.op_execution_context.op_config["full_resync"]):
-        return whole_resync(context.run)
+        return whole_resync(context.run, told_in(context.log))
     if unit.mode == STREAM:
-        return _slices(context, selected) if selected else whole_resync(context.run)
+        return _slices(context, selected) if selected else whole_resync(context.run, told_in(context.log))
     if partitions.by == KEY:
         return compared(selected) if selected else incremental()
     return windows(spans(partitions.every or DAY, selected)) if selected else incremental()
@@ -58,12 +60,12 @@ def wants_full_resync(run: dg.DagsterRun, configured: bool) -> bool:
     return configured or run.tags.get(FULL_RESYNC_TAG, "").lower() == "true"
 
 
-def whole_resync(run: dg.DagsterRun) -> Task:
+def whole_resync(run: dg.DagsterRun, wish: ReadingWish) -> Task:
     """Read whole tables again; a re-execution of the run goes on where it stopped."""
     generation = own_generation(run)
 
     def act(engine: Engine, name: str) -> SyncReport:
-        report = resync_table(engine, name, generation)
+        report = resync_table(engine, name, generation, wish=wish)
         return _finished(engine, report, SNAPSHOT if engine.unit.mode == STREAM else BATCH)
 
     return Task(RESYNC, lambda destination: act, is_whole=True)
@@ -96,21 +98,23 @@ def compared(selected: Sequence[str]) -> Task:
     return Task(WINDOW, lambda destination: act)
 
 
-def slices_resync(run: dg.DagsterRun, slices: Sequence[str]) -> Task:
+def slices_resync(run: dg.DagsterRun, slices: Sequence[str], wish: ReadingWish) -> Task:
     """Read some slices again, by themselves."""
     generation = own_generation(run)
 
     def act(engine: Engine, name: str) -> SyncReport:
-        return _finished(engine, resync_table(engine, name, generation, slices=slices, of=slices), SNAPSHOT)
+        return _finished(engine, resync_table(engine, name, generation, slices=slices, of=slices, wish=wish), SNAPSHOT)
 
     return Task(RESYNC, lambda destination: act)
 
 
 def _slices(context: dg.AssetExecutionContext, selected: list[str]) -> Task:
+    wish = told_in(context.log)
+
     def on(destination: Destination) -> Act:
         def act(engine: Engine, name: str) -> SyncReport:
             reading = slice_reading(context.run, context.instance, destination, engine.table(name), selected)
-            report = resync_table(engine, name, reading.generation, slices=reading.slices, of=reading.of)
+            report = resync_table(engine, name, reading.generation, slices=reading.slices, of=reading.of, wish=wish)
             return _finished(engine, report, SNAPSHOT)
 
         return act

@@ -68,22 +68,27 @@ def _work(run: dg.DagsterRun) -> tuple[object, ...]:
     return run.job_name, run.run_config, [run.tags.get(tag) for tag in _TELLING_TAGS]
 
 
+def backfill_generation(run: dg.DagsterRun) -> str | None:
+    """The generation of the backfill that a run is a part of."""
+    backfill = run.tags.get(BACKFILL_TAG)
+    return None if backfill is None else f"backfill-{backfill}"
+
+
 def slice_reading(
     run: dg.DagsterRun, instance: dg.DagsterInstance, destination: Destination, table: TableId, slices: Collection[str]
 ) -> Reading:
     """Some slices: as part of the backfill that the run belongs to, else by themselves."""
     chosen = tuple(sorted(slices))
-    backfill = run.tags.get(BACKFILL_TAG)
-    if backfill is None:
+    generation = backfill_generation(run)
+    if generation is None:
         return Reading(own_generation(run), chosen, chosen)
-    generation = f"backfill-{backfill}"
     is_open = any(
         (found.table, found.generation) == (table, generation) for found in destination.generations(table.schema)
     )
     if run.parent_run_id is not None and not is_open:
         # The backfill is over: whoever runs one of its slices again means this slice only.
         return Reading(own_generation(run), chosen, chosen)
-    return Reading(generation, _targets(instance, backfill, table) or chosen, chosen)
+    return Reading(generation, _targets(instance, run.tags[BACKFILL_TAG], table) or chosen, chosen)
 
 
 def _targets(instance: dg.DagsterInstance, backfill: str, table: TableId) -> tuple[str, ...] | None:

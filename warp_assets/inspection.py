@@ -13,12 +13,14 @@ from warp_assets.judging import Finding, judged
 from warp_resources.config import WarpConfig, schema_settings
 from warp_resources.connectors.interfaces import Destination, Source
 from warp_resources.dagster_bridge.keys import letters_job
+from warp_resources.errors import OperatorError
 from warp_resources.masking import mask
 from warp_resources.model.positions import stream_lease
 from warp_resources.model.statistics import TableStatistics
 from warp_resources.model.tables import TableId
 from warp_resources.pipeline.arrival import seconds_to_arrive
 from warp_resources.pipeline.engine import STREAM, Unit
+from warp_resources.pipeline.history import foreseen
 from warp_resources.pipeline.options import open_destination, open_source, open_state
 from warp_resources.pipeline.sides import between
 from warp_resources.pipeline.verify import verify_table
@@ -49,6 +51,11 @@ class Inspection:
         found = verify_table(between(unit, self._source, self._destination, threading.Event()), table.name)
         return judged(found, unit, self._under_way(table) if unit.mode == STREAM else None)
 
+    def is_being_read(self, table: TableId, generation: str | None) -> bool:
+        """Whether a reading of the table has slices that nobody has read yet."""
+        found = self._destination.generations(self._schema) if generation is not None else []
+        return any((its.table, its.generation) == (table, generation) for its in found)
+
     def lag(self, table: TableId) -> Finding:
         """Whether what the source has arrives in time."""
         if self._unit(table).mode != STREAM:
@@ -58,6 +65,19 @@ class Inspection:
         if self._stream_lag is None:
             self._stream_lag = self._lag_of_stream(self._unit(table))
         return self._stream_lag
+
+    def history(self, table: TableId) -> Finding:
+        """Whether the source's log goes far enough back for what the table has yet to get from it."""
+        try:
+            found = foreseen(self._source, self._destination, self._unit(table).scope)
+        except OperatorError as error:
+            return Finding(True, f"Not known: {mask(str(error))}")
+        its = next((one for one in found if one.table == table), found[0] if found else None)
+        if its is None:
+            return Finding(True, "Not known: the schema has not been streamed yet, or its source does not tell.")
+        text = f"{its.text}. {its.remedy}." if its.is_short else f"{its.text}."
+        figures: dict[str, float | int | str] = {"log_window_seconds": its.window.total_seconds()}
+        return Finding(not its.is_short, text, figures, is_severe=its.is_short)
 
     def dead_letters(self, table: TableId) -> Finding:
         """Whether anything of the table was set aside."""

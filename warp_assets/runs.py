@@ -39,6 +39,8 @@ def done_by(destination: Destination, unit: Unit, run_id: str, outcome: Outcome)
         byte_count=sum(run.byte_count for run in mine),
         position=outcome.position or (_stream_position(destination, unit.schema) if unit.mode == STREAM else None),
         lag_seconds=outcome.seconds,
+        rows_read=outcome.progress.rows if outcome.progress else None,
+        rows_per_second=outcome.progress.rows_per_second if outcome.progress else None,
     )
 
 

@@ -12,6 +12,7 @@ import dagster as dg
 from warp_assets import filling
 from warp_assets.asked import Asked
 from warp_assets.events import Event, all_windows, events_of, windows_between, windows_within
+from warp_assets.progress import told_in
 from warp_assets.runs import begin, done_by
 from warp_assets.streams import bring_up_to_date
 from warp_assets.work import Act, Outcome, each_table
@@ -74,7 +75,8 @@ class Tick:
     def resync(self) -> Work:
         """Every table again; of stream tables only some slices, if any are named."""
         run, slices = self.context.run, self.asked.slices
-        task = filling.slices_resync(run, slices) if slices else filling.whole_resync(run)
+        wish = told_in(self.context.log)
+        task = filling.slices_resync(run, slices, wish) if slices else filling.whole_resync(run, wish)
         read_already = self._begin(task)
 
         def touched(table: TableSettings, done: Happening) -> Sequence[str]:

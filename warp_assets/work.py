@@ -12,6 +12,7 @@ import structlog
 from warp_resources.errors import LeaseHeld, OperatorError, TransientError, Unreachable, WarpError
 from warp_resources.model.positions import Position
 from warp_resources.pipeline.engine import STREAM, Engine, Unit, open_engine
+from warp_resources.pipeline.reading_progress import ReadingProgress
 from warp_resources.pipeline.report import SyncReport
 from warp_resources.pipeline.resync import SNAPSHOT
 from warp_resources.pipeline.retry import Backoff
@@ -26,12 +27,13 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one table; it is as the source was ``seconds`` ago."""
+    """What became of one table; it is as the source was ``seconds`` ago. ``progress``: of its reading, if any."""
 
     table: str
     position: Position | None = None
     seconds: float = 0.0
     error: WarpError | None = None
+    progress: ReadingProgress | None = None
 
     @property
     def is_held(self) -> bool:
@@ -106,7 +108,7 @@ def _attempt(engine: Engine, name: str, act: Act) -> Outcome:
     began = time.monotonic()
     try:
         report = _patient(engine, name, act)
-        return Outcome(name, report.position, time.monotonic() - began)
+        return Outcome(name, report.position, time.monotonic() - began, progress=report.progress)
     except TransientError:
         raise
     except LeaseHeld as held:

@@ -39,6 +39,14 @@ class Unreachable(TransientError):
     """A server does not answer at all, which is so for everything that needs it."""
 
 
+class ConnectionLost(TransientError):
+    """A connection broke off; the server may well be there, and another one be good."""
+
+
+class Exhausted(TransientError):
+    """A server answers and has no room left, on its disk for one, which may change at any time without a sign."""
+
+
 class OperatorError(WarpError):
     """Trying again cannot help; the table or schema stops and shows the remedy."""
 
@@ -82,8 +90,8 @@ class RewriteWanted(TransientError):
         super().__init__("A type change would lock a large table for long", table=table, columns=names)
 
 
-class OversizedChange(OperatorError):
-    """One change is larger than the source can deliver."""
+class OversizedChange(HistoryLost):
+    """One change is larger than the source can deliver, so that no stream gets past it."""
 
 
 class GenerationClosed(OperatorError):

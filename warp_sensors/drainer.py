@@ -14,6 +14,7 @@ from warp_resources.connectors.interfaces import StateStore
 from warp_resources.dagster_bridge import keys
 from warp_resources.model.positions import Holder, stream_lease
 from warp_resources.pipeline.replicate import Request
+from warp_resources.pipeline.restarting import Restarts
 from warp_resources.pipeline.unit_process import serve
 from warp_sensors.handover import Handover, hand_over
 from warp_sensors.mandate import MANDATE, drain_lease, drainer_label, stream_unit
@@ -23,8 +24,9 @@ TICK = "tick"
 TICK_SECONDS = 30.0
 """Of draining inside a tick: ticks time out at 60 s."""
 
-STEADY_SECONDS = 60.0
-_FIRST_DELAY, _LONGEST_DELAY = 5.0, 300.0
+STARTS_WITHIN_SECONDS, HANGS_AFTER_SECONDS = 60.0, 8.0
+"""How long a process may be without its lease: before it first had it, and later. It takes one that ran out within a
+second, unless it is frozen or hangs."""
 
 log = structlog.get_logger(__name__)
 
@@ -40,14 +42,17 @@ class Drainer:
         self._process: subprocess.Popen[bytes] | None = None
         self._reaped: int | None = None
         self._started_at = 0.0
-        self._failures = 0
+        self._has_led = False
+        self._missed_at: float | None = None
+        self._restarts = Restarts()
+        self._has_failed = False
         self._start_at = 0.0
         self._is_wanted = False
 
     @property
     def is_failing(self) -> bool:
         """Whether the last one ended by an error, and none has been started since."""
-        return self._process is None and self._failures > 0
+        return self._process is None and self._has_failed
 
     def keep(self, store: StateStore) -> str:
         """See to it that the schema is streamed for a while longer; who does it, in a sentence."""
@@ -66,6 +71,8 @@ class Drainer:
         self._is_wanted = True
         store.set_mandate(self._schema, MANDATE)
         if drainer is not None:
+            self._missed_at = None
+            self._has_led = self._has_led or (self._process is not None and self._process.pid == drainer.pid)
             return f"Process {_described(drainer)} streams." if streamer else f"Process {_described(drainer)} connects."
         if streamer is not None:
             return f"Streamed by process {_described(streamer)}, which is no drainer of this sensor."
@@ -83,8 +90,14 @@ class Drainer:
         return None if holder is not None and holder.pid == self._reaped else holder
 
     def _start(self) -> str:
-        if self._process is not None:
+        if self._process is not None and not self._hangs():
             return f"Process {self._process.pid} is starting."
+        if self._process is not None:
+            # Whatever it holds goes with its connections; what it did not commit is read again.
+            log.error("drainer does not answer, it is replaced", schema=self._schema, pid=self._process.pid)
+            self._process.kill()
+            self._process.wait()
+            self._reap()
         seconds = self._start_at - time.monotonic()
         if seconds > 0:
             return f"The drainer stopped; it is started again in {seconds:.0f} s."
@@ -92,11 +105,18 @@ class Drainer:
         command = [sys.executable, "-m", "warp_sensors.drain", "--schema", self._schema, "--handed-over"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
         self._started_at = time.monotonic()
+        self._has_led, self._missed_at = False, None
         if self._process.stdin is None:
             raise AssertionError("the drainer was started with a pipe")
         hand_over(self._process.stdin, Handover(self._config, self._label))
         log.info("drainer started", schema=self._schema, pid=self._process.pid)
         return f"Process {self._process.pid} is started."
+
+    def _hangs(self) -> bool:
+        """Whether the process has been without its lease in tick after tick, for longer than it may."""
+        now = time.monotonic()
+        self._missed_at = self._missed_at or now
+        return now - self._missed_at >= (HANGS_AFTER_SECONDS if self._has_led else STARTS_WITHIN_SECONDS)
 
     def _reap(self) -> None:
         """Take note of a drainer that ended, and of how soon to start the next."""
@@ -104,14 +124,10 @@ class Drainer:
             return
         lived = time.monotonic() - self._started_at
         self._reaped, self._process = self._process.pid, None
-        if code == 0 or lived > STEADY_SECONDS:
-            self._failures = 0
-        if code == 0 or (code < 0 and not self._failures):
-            # Its mandate ran out, or somebody killed it: nothing says that the next one would fail too.
-            self._start_at = 0.0
-        else:
-            self._start_at = time.monotonic() + min(_LONGEST_DELAY, _FIRST_DELAY * 2**self._failures)
-        self._failures += code != 0
+        self._restarts = self._restarts.after(code, lived)
+        self._has_failed = code > 0
+        # A drainer whose mandate ran out, or that was killed at its work, is wanted again by the tick that finds it.
+        self._start_at = time.monotonic() + self._restarts.delay(code) if self._restarts.failures else 0.0
         log.warning("drainer ended", schema=self._schema, code=code, seconds=round(lived, 1))
 
     def _drain_here(self) -> str:

@@ -102,7 +102,12 @@ def test_status_and_markers_tell_where_each_table_stands(shop: Warp) -> None:
         "error": None,
         "discards": [],
         "rewriting": None,
+        "readings": [],
+        "log_window_seconds": None,
+        "history": None,
     }
+    assert lines[""]["log_window_seconds"] >= 0
+    assert "is not full yet" in lines[""]["history"]
     assert "(stream)" in shop.ok("status")
     markers = {line["table"]: line for line in shop.json("markers", "list", "--json")}
     assert markers[""]["position"] == shop.json("markers", "show", "shop")["position"]

@@ -68,6 +68,23 @@ def scene(lab: DestinationLab) -> Scene:
     return Scene(destination, replace(stream, sequence=receipt.stream_sequence or 0))
 
 
+def test_a_slice_keeps_what_was_read_of_it_and_how_long_that_took(scene: Scene) -> None:
+    # SPEC: M5, L4
+    opened = scene.destination.open_generation(USERS, GENERATION)
+    assert opened.opened_at is not None
+    epoch, _ = scene.destination.seize_slice(USERS, GENERATION, "slice-00")
+    for rows, seconds in ((3, 0.5), (2, 0.25)):
+        commit = ChunkCommit(
+            USERS, GENERATION, "slice-00", epoch, scene.basis(), str(rows), False, row_count=rows, seconds=seconds
+        )
+        scene.destination.write(batch(commit, part(V1, [{"id": rows, "name": "x"}])))
+    [found] = scene.destination.generations(SCHEMA)
+    assert [(one.row_count, one.seconds) for one in found.slices] == [(5, 0.75), (0, 0.0)]
+    # Whoever takes the reading up goes on counting.
+    _, seized = scene.destination.seize_slice(USERS, GENERATION, "slice-00")
+    assert (seized.row_count, scene.destination.open_generation(USERS, GENERATION).opened_at) == (5, opened.opened_at)
+
+
 def test_the_first_plan_stays(scene: Scene, lab: DestinationLab) -> None:
     other = [KeyRange(None, "7"), KeyRange("7", None)]
     assert lab.open().save_plan(USERS, other) == HALVES

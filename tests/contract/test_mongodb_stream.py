@@ -251,6 +251,15 @@ def test_an_event_beyond_16_megabytes_is_looked_up(reading: Reading) -> None:
     }
 
 
+# SPEC: E9; FAULTS: 12
+def test_an_event_whose_key_leaves_no_room_for_its_token_twice(reading: Reading) -> None:
+    start = reading.end()
+    for key in ("k" * 5_000_000, 1):
+        reading.database.a.insert_one({"_id": key})
+    cuts = reading.cuts(start, ReadLimits(1, 10**8))
+    assert [len(str(row["_id"])) for cut in cuts for batch in cut.tables for row in rows_of(batch)] == [5_000_000, 1]
+
+
 def test_names_that_need_quoting_are_matched(reading: Reading) -> None:
     # SPEC: Z4
     names = ["a.b", "a+b", "ключ", 'say "hi"', "a{1}"]

@@ -368,3 +368,27 @@ def test_an_old_chunk_leaves_newer_letters_pending(lab: Lab) -> None:
     lab.write(conformed(USERS, letters=(letter(TABLE, "1"),)))
     reading.chunk(conformed(USERS, rows(k1="x", k2="x")))
     assert lab.metadata("key_text, status from @dead_letters order by 1") == [("1", "pending"), ("2", "superseded")]
+
+
+def test_a_table_that_was_dropped_in_the_middle_of_a_reading_is_read_from_its_start(lab: Lab) -> None:
+    # SPEC: M5  FAULTS: 14
+    lab.write(conformed(USERS, rows(k1="old"), changes=CREATE))
+    reading = Reading.open(lab, USERS)
+    reading.begin()
+    reading.chunk(conformed(USERS, rows(k1="chunk")), resume="1")
+    lab.connection.execute("drop table shop.users")
+    reading.begin()
+    with pytest.raises(TableFailure, match="cartridge-warp resync --table shop"):
+        reading.chunk(conformed(USERS, rows(k2="chunk")), resume="2")
+    assert Reading.open(lab, USERS, reading.name).epoch > reading.epoch
+    [opened] = lab.destination.generations("shop")
+    assert [part.resume for part in opened.slices] == [None]
+    assert not lab.destination.table_states("shop")["users"].is_loaded
+    with pytest.raises(FencedOut):
+        reading.chunk(conformed(USERS, rows(k2="chunk")), resume="2")
+    again = Reading.open(lab, USERS, reading.name)
+    again.begin()
+    again.chunk(conformed(USERS, rows(k1="chunk", k2="chunk")))
+    again.finish()
+    assert lab.rows(USERS) == [("1", "chunk"), ("2", "chunk")]
+    assert lab.destination.table_states("shop")["users"].is_loaded

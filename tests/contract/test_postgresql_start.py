@@ -218,6 +218,7 @@ def test_parallel_starts_make_the_metadata_once(warehouse: str) -> None:
             (2,),
             (3,),
             (4,),
+            (5,),
         ]
 
 

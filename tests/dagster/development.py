@@ -11,9 +11,11 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 import yaml
 from pymongo import MongoClient
@@ -22,6 +24,7 @@ from warp_resources.connectors.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 LOCATION, REPOSITORY, ASSET_JOB = "warp_assets.definitions", "__repository__", "__ASSET_JOB"
+DRAINER = "warp_sensors.drain"
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
 
 
@@ -36,24 +39,15 @@ def eventually(holds: Callable[[], Any], seconds: float = 60.0) -> Any:
         time.sleep(0.1)
 
 
-class Development:
-    """A schema that streams (``shop``), one that is synced every minute (``crm``), and Dagster over both."""
+class Dagster:
+    """``dagster dev`` over a configuration, as users start it; ``schema`` is the one whose drainer is asked for."""
 
-    def __init__(self, mongo: MongoClient[dict[str, Any]], uri: str, prefix: str, warehouse: str, home: Path) -> None:
-        self.shop, self.crm = mongo[f"{prefix}_shop"], mongo[f"{prefix}_crm"]
+    def __init__(self, file: Path, home: Path, warehouse: str, schema: str) -> None:
         self._port = free_port()
         self._home = home
-        self._file = home / "warp.yaml"
+        self._file = file
+        self._schema = schema
         self._warehouse = psycopg.connect(warehouse, autocommit=True)
-        settings = {
-            "source": {"type": "mongodb", "connection_string": uri},
-            "destination": {"type": "postgresql", "connection_string": warehouse},
-            "schemas": [
-                {"name": "shop", "database": self.shop.name, "mode": "stream"},
-                {"name": "crm", "database": self.crm.name, "mode": "batch", "schedule": "* * * * *"},
-            ],
-        }
-        self._file.write_text(yaml.safe_dump(settings))
         shutil.copy(ROOT / "dagster.yaml", home)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -71,7 +65,7 @@ class Development:
         ]
         if not command[0].exists():
             command[0] = Path(shutil.which("dagster") or "dagster")
-        with (self._home / "dagster.log").open("wb") as log:
+        with (self._home / "dagster.log").open("ab") as log:
             self._process = subprocess.Popen(
                 command,
                 cwd=ROOT,
@@ -80,15 +74,45 @@ class Development:
                 stderr=log,
                 start_new_session=True,
             )
-        eventually(self._answers, 90)
+        eventually(self._answers, 300)
 
-    def stop(self) -> None:
-        """End it as Ctrl-C does; the drainer outlives it by its mandate, and no longer."""
+    def stop(self, *, patiently: bool = True) -> None:
+        """End it as Ctrl-C does; the drainer outlives it by its mandate, and no longer, or is told to end too."""
         if self._process is not None:
             self._process.send_signal(signal.SIGINT)
             self._process.wait(60)
+        if not patiently and (drainer := self.drainer()):
+            os.kill(drainer, signal.SIGTERM)
         eventually(lambda: not self.drainer(), 40)
         self._warehouse.close()
+
+    def processes(self, *words: str) -> list[psutil.Process]:
+        """Its own processes, the drainers apart, whose command line has these words."""
+        assert self._process is not None
+        try:
+            whole = [psutil.Process(self._process.pid), *psutil.Process(self._process.pid).children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+        lines = {process: _command_line(process) for process in whole}
+        return [
+            process
+            for process, line in lines.items()
+            if DRAINER not in line and all(any(word in part for part in line) for word in words)
+        ]
+
+    def kill(self) -> None:
+        """End all of it at once, as a machine does that runs out of memory; the drainer is not of it."""
+        for process in self.processes():
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        assert self._process is not None
+        self._process.wait(30)
+
+    def reload(self) -> None:
+        """Load the code again, as the button of the UI does."""
+        query = "mutation($name: String!) { reloadRepositoryLocation(repositoryLocationName: $name) { __typename } }"
+        found = self.graphql(query, name=LOCATION)["reloadRepositoryLocation"]
+        assert found["__typename"] == "WorkspaceLocationEntry", found
 
     def graphql(self, query: str, **variables: Any) -> Any:
         """The data of an answer."""
@@ -96,7 +120,7 @@ class Development:
         request = urllib.request.Request(
             f"http://127.0.0.1:{self._port}/graphql", body, {"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             found = json.load(answer)
         assert "errors" not in found, found["errors"]
         return found["data"]
@@ -109,10 +133,15 @@ class Development:
             return []
 
     def drainer(self) -> int | None:
-        """The process that drains the shop, by its lease."""
-        found = self.rows(
-            "select pid from cartridge_warp_metadata.leases where name = 'drain:shop' and expires_at > now()"
-        )
+        """The process that drains the schema, by its lease."""
+        query = "select pid from cartridge_warp_metadata.leases where name = %s and expires_at > now()"
+        found = self.rows(query, f"drain:{self._schema}")
+        return int(found[0][0]) if found else None
+
+    def reader(self) -> int | None:
+        """A process that reads a slice of the schema, by its lease."""
+        query = "select pid from cartridge_warp_metadata.leases where name like %s and expires_at > now()"
+        found = self.rows(query, f"slice:{self._schema}.%")
         return int(found[0][0]) if found else None
 
     def assets(self) -> dict[tuple[str, ...], dict[str, Any]]:
@@ -129,6 +158,11 @@ class Development:
 
     def run(self, job: str, config: dict[str, Any] | None = None, **selection: Any) -> str:
         """Launch a run and wait for its end; its status."""
+        run = self.launch(job, config, **selection)
+        return str(eventually(lambda: self.ended(run), 180))
+
+    def launch(self, job: str, config: dict[str, Any] | None = None, **selection: Any) -> str:
+        """Launch a run; its id."""
         parameters = {
             "selector": {**self._selector, "pipelineName": job, **selection},
             "mode": "default",
@@ -138,7 +172,14 @@ class Development:
             __typename ... on LaunchRunSuccess { run { runId } } } }"""
         launched = self.graphql(query, its=parameters)["launchRun"]
         assert launched["__typename"] == "LaunchRunSuccess"
-        return str(eventually(lambda: self._ended(launched["run"]["runId"]), 180))
+        return str(launched["run"]["runId"])
+
+    def retries(self, run: str) -> list[str]:
+        """The statuses of the runs that Dagster itself started again after this one, newest first."""
+        query = """query($its: RunsFilter!) { runsOrError(filter: $its) { ... on Runs {
+            results { status tags { key value } } } } }"""
+        found = self.graphql(query, its={"tags": [{"key": "dagster/root_run_id", "value": run}]})["runsOrError"]
+        return [its["status"] for its in found["results"]]
 
     def backfill(self, path: tuple[str, ...], keys: list[str]) -> str:
         """Launch a backfill; its id."""
@@ -178,8 +219,34 @@ class Development:
         except (OSError, urllib.error.URLError):
             return False
 
-    def _ended(self, run: str) -> str | None:
+    def ended(self, run: str) -> str | None:
+        """The status of a run that has ended."""
         status = self.graphql("query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }", id=run)[
             "runOrError"
         ]
         return status["status"] if status["status"] in ENDED else None
+
+
+class Development(Dagster):
+    """A schema that streams (``shop``), one that is synced every minute (``crm``), and Dagster over both."""
+
+    def __init__(self, mongo: MongoClient[dict[str, Any]], uri: str, prefix: str, warehouse: str, home: Path) -> None:
+        self.shop, self.crm = mongo[f"{prefix}_shop"], mongo[f"{prefix}_crm"]
+        settings = {
+            "source": {"type": "mongodb", "connection_string": uri},
+            "destination": {"type": "postgresql", "connection_string": warehouse},
+            "schemas": [
+                {"name": "shop", "database": self.shop.name, "mode": "stream"},
+                {"name": "crm", "database": self.crm.name, "mode": "batch", "schedule": "* * * * *"},
+            ],
+        }
+        file = home / "warp.yaml"
+        file.write_text(yaml.safe_dump(settings))
+        super().__init__(file, home, warehouse, "shop")
+
+
+def _command_line(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []

@@ -14,6 +14,7 @@ from tests.dagster.configurations import Site
 from warp_resources.dagster_bridge.windows import UNMARKED
 from warp_resources.model.tables import TableId
 from warp_resources.pipeline.engine import Unit, open_engine
+from warp_resources.pipeline.snapshot import open_generation
 
 SLICES = [f"slice-{number:02d}" for number in range(8)]
 MAY = datetime(2024, 5, 1, tzinfo=UTC)
@@ -72,6 +73,19 @@ def test_the_slices_of_a_backfill_are_one_resync(shop: Site) -> None:
     assert shop.partitions("shop", "users") == SLICES
     assert shop.materialise("shop", "users", *SLICES).success
     assert spoiled(shop, "shop", "users") == []
+
+
+def test_only_the_last_slice_of_a_backfill_is_followed_by_a_look_at_the_whole_table(shop: Site) -> None:
+    # SPEC: M5 D4
+    with open_engine(Unit(shop.config, "shop", "stream"), threading.Event()) as engine:
+        open_generation(engine, engine.table("users"), "backfill-one")
+    looked = []
+    for key in SLICES:
+        done = shop.materialise("shop", "users", key, tags={"dagster/backfill": "one"})
+        assert done.success
+        looked.append({its.check_name for its in done.get_asset_check_evaluations()})
+    assert all("dead_letters" in names for names in looked)
+    assert ["rows_match" in names for names in looked] == [False] * 7 + [True]
 
 
 def test_the_tag_full_resync_reads_all_whatever_is_selected(shop: Site) -> None:
@@ -257,6 +271,19 @@ def test_the_resync_job_mends_batch_and_stream_tables(shop: Site, crm: Site) -> 
     assert shop.partitions("shop", "orders") == []
     tags = shop.instance.get_run_by_id(done.run_id).tags
     assert (tags["warp/mode"], tags["warp/full_resync"]) == ("resync", "true")
+
+
+def test_a_resync_tells_how_much_it_read_and_how_fast(shop: Site) -> None:
+    # SPEC: L4 D6
+    done = shop.run_job("resync_shop", tables=["users"])
+    assert done.success
+    metadata = shop.metadata("shop", "users")
+    assert metadata["rows_read"] == 100
+    assert metadata["rows_per_second"] > 0
+    lines = [entry.user_message for entry in shop.instance.all_logs(done.run_id)]
+    assert any(line.startswith("shop.users: 100 of about 100 rows, 8 of 8 slices") for line in lines)
+    shop.materialise("shop", "users", "slice-00")
+    assert shop.metadata("shop", "users")["rows_read"] == 12
 
 
 def test_the_sync_job_streams_once_where_nobody_streams(shop: Site) -> None:

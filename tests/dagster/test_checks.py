@@ -191,3 +191,15 @@ def test_a_pending_letter_is_found(site: Site) -> None:
             draft.letters.append(stored)
         found = inspection.dead_letters(USERS)
     assert (found.passed, found.figures) == (False, {"pending": 1})
+
+
+def test_history_fails_once_the_log_is_too_short(streaming: Site) -> None:
+    # SPEC: D4 R4
+    with Inspection.opened(streaming.config, "shop") as inspection:
+        assert inspection.history(USERS).passed, "a young log has lost nothing"
+        streaming.server.trim_log()
+        found = inspection.history(USERS)
+        assert (found.passed, found.is_severe) == (False, True)
+        assert "less than an hour. Trim the server's log later." in found.text
+        assert found.figures == {"log_window_seconds": 0.0}
+        assert inspection.lag(USERS).passed, "one is not the other"

@@ -88,10 +88,11 @@ def test_jobs_schedule_sensors_and_checks_are_there_and_running(site: Site) -> N
     sensors = {sensor.name: sensor.default_status for sensor in repository.sensor_defs}
     assert {"changes_crm", "report_failures"} <= set(sensors)
     assert set(sensors.values()) == {dg.DefaultSensorStatus.RUNNING}
-    checks = {
-        key.name for key in repository.asset_graph.asset_check_keys if key.asset_key == dg.AssetKey(["crm", "first"])
-    }
-    assert checks == {"rows_match", "lag", "dead_letters"}
+    keys = repository.asset_graph.asset_check_keys
+    schemas = ("crm", "My Shop")
+    checks = [{its.name for its in keys if its.asset_key.path == [schema, "first"]} for schema in schemas]
+    batch = {"rows_match", "lag", "dead_letters"}
+    assert checks == [batch, batch | {"history"}]
 
 
 def test_slices_are_read_in_a_pool(site: Site) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 import yaml
@@ -137,6 +138,25 @@ def test_a_tick_starts_it_renews_its_mandate_and_replaces_it_after_a_kill(stream
     again = stream.store.lease_holder(drain_lease("shop"))
     assert again is not None
     assert again.pid != holder.pid
+
+
+def test_one_that_is_frozen_is_replaced(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+    # SPEC: D3 T8
+    # FAULTS: 3 29
+    monkeypatch.setattr(module, "HANGS_AFTER_SECONDS", 0.5)
+    ticks = Drainer(stream.config, "shop")
+    ticks.keep(stream.store)
+    eventually(lambda: stream.has(1))
+    ticks.keep(stream.store)
+    holder = stream.store.lease_holder(drain_lease("shop"))
+    assert holder is not None
+    os.kill(holder.pid, signal.SIGSTOP)
+    stream.mongo.database["users"].insert_one({"_id": 2})
+    eventually(lambda: ticks.keep(stream.store) and stream.has(2))
+    again = stream.store.lease_holder(drain_lease("shop"))
+    assert again is not None
+    assert again.pid != holder.pid
+    assert not psutil.pid_exists(holder.pid)
 
 
 def test_another_configuration_means_another_drainer(stream: Stream) -> None:

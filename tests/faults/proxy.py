@@ -24,7 +24,7 @@ class Proxy:
 
     What is set holds at once, for open connections too: ``delay`` seconds per piece in either direction; ``stalled``
     passes nothing on but keeps all open (half-open: the peer looks alive and says nothing); ``deaf`` keeps answers
-    back while requests still arrive.
+    back while requests still arrive. ``freeze`` stalls for good what is open now, and nothing else.
     """
 
     target: int
@@ -36,6 +36,7 @@ class Proxy:
     cuts: int = 0
     _pairs: list[tuple[socket.socket, socket.socket]] = field(default_factory=list, repr=False)
     _guard: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _frozen: set[socket.socket] = field(default_factory=set, repr=False)
     _is_closed: bool = False
 
     def __enter__(self) -> Self:
@@ -48,6 +49,8 @@ class Proxy:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._is_closed = True
+        # Closed alone, it would go on waiting in the other thread.
+        self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self.cut()
         self._thread.join(5)
@@ -64,6 +67,12 @@ class Proxy:
                     one.close()
         self.cuts += len(pairs)
         return len(pairs)
+
+    def freeze(self) -> int:
+        """Pass nothing more on through the connections that are open now, and keep them open; how many there are."""
+        with self._guard:
+            self._frozen = {pair[0] for pair in self._pairs} | {pair[1] for pair in self._pairs}
+            return len(self._pairs)
 
     def fail(self) -> None:
         """Cut everything and refuse new connections until ``heal``."""
@@ -124,17 +133,20 @@ class Proxy:
         for one in pair:
             one.close()
 
+    def _is_still(self, source: socket.socket, is_answer: bool) -> bool:
+        return self.stalled or (is_answer and self.deaf) or source in self._frozen
+
     def _pump(self, source: socket.socket, sink: socket.socket, is_answer: bool) -> None:
         try:
             while True:
-                if self.stalled or (is_answer and self.deaf):
+                if self._is_still(source, is_answer):
                     time.sleep(_POLL_SECONDS)
                     if source.fileno() < 0:
                         return
                     continue
                 if not select.select([source], [], [], _POLL_SECONDS)[0]:
                     continue
-                if self.stalled or (is_answer and self.deaf):
+                if self._is_still(source, is_answer):
                     continue
                 piece = source.recv(_PIECE_BYTES)
                 if not piece:

@@ -92,7 +92,7 @@ class Stage:
     def arrives(self, *tables: str, seconds: float = RECOVERY_SECONDS) -> float:
         """Wait until everything is equal; how long that took, in seconds."""
         began = time.monotonic()
-        eventually(lambda: self.differences(*tables), seconds)
+        self.eventually(lambda: self.differences(*tables), seconds)
         return time.monotonic() - began
 
     def judge(
@@ -121,6 +121,15 @@ class Stage:
         assert self.differences() == []
         assert self._is_reached(end), "the marker is not at the source's end"
         assert set(self.query(_ERRORS)) == set(errors), self.command.log[-3000:]
+        assert self.query(_LETTERS) == [letters]
+
+    def settles(self, *, errors: Collection[str] = (), letters: int = 0, seconds: float = RECOVERY_SECONDS) -> None:
+        """The same judgement while somebody goes on streaming: nothing is stopped, and no pass of its own is made."""
+        took = self.arrives(seconds=seconds)
+        print(f"recovered: {took:.1f} s after {self.injected}")
+        end = self._log_end()
+        self.eventually(lambda: self._is_reached(end), seconds)
+        assert set(self.query(_ERRORS)) == set(errors)
         assert self.query(_LETTERS) == [letters]
 
     def query(self, statement: str, *parameters: object) -> list[Any]:

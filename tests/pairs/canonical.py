@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from bson import Binary, DatetimeMS, Decimal128, ObjectId, json_util
+from bson import Binary, Code, DatetimeMS, DBRef, Decimal128, MaxKey, MinKey, ObjectId, Regex, Timestamp, json_util
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -34,13 +34,13 @@ def text_of(value: Any) -> str:
             return moment_text(int(value))
         case ObjectId():
             return str(value)
-        case Binary() if value.subtype == 4:
+        case Binary() if value.subtype == 4 and len(value) == 16:
             return str(value.as_uuid())
         case bytes():
             return base64.b64encode(value).decode()
         case uuid.UUID():
             return str(value)
-    raise TypeError(type(value))
+    return json_util.dumps(value, json_options=json_util.RELAXED_JSON_OPTIONS)
 
 
 def double_text(value: float) -> str:
@@ -57,6 +57,8 @@ def decimal_text(value: Decimal) -> str:
     if not value.is_finite():
         return {"NaN": "NaN", "Infinity": "Infinity", "-Infinity": "-Infinity"}[str(value)]
     exponent = int(value.as_tuple().exponent)
+    if value and value.adjusted() < -6:
+        return number_text(value)
     return f"{value:f}" if exponent <= 0 and abs(value) < 10**21 else number_text(value.normalize())
 
 
@@ -107,6 +109,8 @@ def json_value(value: Any) -> Any:
             return Decimal(repr(value))
         case Decimal128() if value.to_decimal().is_finite():
             return value.to_decimal()
+        case Regex() | Code() | Timestamp() | MinKey() | MaxKey() | DBRef():
+            return read_json(text_of(value))
     return text_of(value)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -168,6 +170,31 @@ def test_a_running_stream_loses_nothing_whatever_is_set_aside(depot: Depot, seed
         depot.poisoned = set()
         depot.churn(dice, 20)
         eventually(lambda: depot.differences() or all_back(depot))
+
+
+def test_a_table_takes_part_again_in_a_stream_that_never_rests(depot: Depot) -> None:
+    # SPEC: M3  each cut of the others brings the next one
+    many = [f"m{number}" for number in range(12)]
+    for table in many:
+        depot.server.put("depot", table, {"_id": 1, "n": 0})
+    depot.once()
+    numbers = itertools.count()
+
+    def go_on(batch: ConformedBatch) -> None:
+        # As any server does, this one takes its time, in which the reader of the stream reads on.
+        time.sleep(0.005)
+        if any(part.schema.table.name == "a" for part in batch.tables):
+            depot.server.put("depot", "a", {"_id": 1, "n": next(numbers)})
+
+    depot.poisoned, depot.on_write = set(many), go_on
+    with depot.running():
+        for table in ("a", *many):
+            depot.server.put("depot", table, {"_id": 1, "n": -1})
+        eventually(lambda: sorted(depot.errors("table_set_aside")) == sorted(many))
+        depot.poisoned = set()
+        eventually(lambda: all_back(depot))
+        depot.on_write = lambda batch: None
+        eventually(lambda: depot.differences(*TABLES, *many))
 
 
 def all_back(depot: Depot) -> bool:

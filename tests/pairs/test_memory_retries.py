@@ -12,7 +12,7 @@ from warp_resources import WarpConfig, WarpRunner
 from warp_resources.connectors.memory.destination import MemoryDestination, MemoryOptions
 from warp_resources.connectors.memory.server import MemoryServer
 from warp_resources.connectors.memory.source import MemorySource
-from warp_resources.errors import TransientError
+from warp_resources.errors import OperatorError, TransientError, WarpError
 from warp_resources.model.tables import TableId
 
 RETRIES = 2
@@ -36,12 +36,13 @@ class Crm:
         )
         self.read: list[str] = []
         self.is_interrupted: Callable[[str], bool] = lambda table: False
+        self.failure: WarpError = TransientError("A lock was not granted in time")
         read_chunk = MemorySource.read_chunk
 
         def noted(source: MemorySource, scope: Any, table: str, *rest: Any) -> Any:
             self.read.append(table)
             if self.is_interrupted(table):
-                raise TransientError("A lock was not granted in time")
+                raise self.failure
             return read_chunk(source, scope, table, *rest)
 
         monkeypatch.setattr(MemorySource, "read_chunk", noted)
@@ -82,3 +83,16 @@ def test_a_table_that_is_interrupted_too_often_is_reported_as_failing(crm: Crm) 
     crm.is_interrupted = lambda table: False
     crm.run_once()
     assert crm.statuses("b") == ["failed", "success"]
+
+
+@pytest.mark.parametrize("failure", [TransientError("A lock"), OperatorError("No grant")], ids=["lock", "grant"])
+def test_a_table_that_fails_starves_none_of_those_after_it(crm: Crm, failure: WarpError) -> None:
+    # SPEC: M3 R3
+    crm.failure, crm.is_interrupted = failure, lambda table: table == "a"
+    with pytest.raises(type(failure)):
+        crm.run_once()
+    assert set(crm.statuses("a")) == {"failed"}
+    assert set(crm.statuses("b")) == {"success"}
+    crm.is_interrupted = lambda table: False
+    crm.run_once()
+    assert crm.statuses("a")[-1] == "success"

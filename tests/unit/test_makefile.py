@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
         ("example-init", "DESTINATION", "--destination"),
         ("example-validate", "EXAMPLE", "--config"),
         ("demo", "DESTINATION", "--destination"),
+        ("soak", "SEED", "--seed"),
     ],
 )
 def test_a_variable_arrives_whole(task: str, variable: str, flag: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -33,6 +34,12 @@ def show_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
 def show_json(value: Any) -> None:
     """A value as indented JSON, times in ISO 8601."""
     typer.echo(json.dumps(value, indent=2, default=_plain, ensure_ascii=False))
+
+
+def show_json_line(value: Any) -> None:
+    """A value as JSON in one line, at once: one of several that a script reads as they come."""
+    typer.echo(json.dumps(value, default=_plain, ensure_ascii=False))
+    sys.stdout.flush()
 
 
 def say(text: str) -> None:

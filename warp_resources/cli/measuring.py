@@ -12,12 +12,13 @@ import psutil
 
 from warp_resources.cli.naming import chosen_schemas
 from warp_resources.config import WarpConfig, schema_settings
-from warp_resources.connectors.interfaces import Destination, Source, SourceScope, StateStore
-from warp_resources.errors import TransientError, WarpError
+from warp_resources.connectors.interfaces import Destination, LogWindow, Source, SourceScope, StateStore
+from warp_resources.errors import OperatorError, TransientError, WarpError
 from warp_resources.model.positions import Holder, Position, StreamState, TableState, batch_lease, stream_lease
 from warp_resources.model.statistics import TableStatistics
 from warp_resources.model.tables import TableId
 from warp_resources.pipeline.engine import STREAM
+from warp_resources.pipeline.history import outlooks
 from warp_resources.pipeline.lease import this_process
 from warp_resources.pipeline.options import open_destination, open_source, open_state
 from warp_resources.telemetry import metrics
@@ -29,14 +30,19 @@ IDLE_MARKER_SECONDS = 10.0
 _ENDS_KEPT = 240
 
 SOURCE, DESTINATION = "source", "destination"
+FAILED, RUNNING = "failed", "running"
 
 
 @dataclass(frozen=True, slots=True)
 class LogEnd:
-    """Where a schema's log ended, at a time of this process's clock; no position in batch mode."""
+    """Where a schema's log ended, at a time of this process's clock; no position in batch mode.
+
+    ``window``: how far back it goes, None where that is not known.
+    """
 
     at: float
     position: Position | None
+    window: LogWindow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,7 @@ class Measurements:
                 found.append(Sample(metrics.SYNC_STATUS, self._labels(TableId(schema, "")), metrics.ERROR))
             else:
                 found += self._schema_samples(schema, reading)
+                found += self._history(schema, reading, ends.get(schema))
         for role, answers in ((SOURCE, ends), (DESTINATION, readings)):
             is_up = len(answers) == len(self._schemas)
             databases = sorted({schema_settings(self._config, schema).database for schema in self._schemas})
@@ -96,13 +103,20 @@ class Measurements:
     def _schema_samples(self, schema: str, reading: Reading) -> Iterator[Sample]:
         stream, states, figures = reading.stream, reading.states, reading.figures
         lag = self._stream_lag(schema, stream) if stream is not None else None
+        whole = figures.get("")
+        # Where tables are set aside, that is how a run fails of which all others are complete.
+        run_failures = (RUNNING,) if any(its.aside_since for its in states.values()) else (FAILED, RUNNING)
         yield from self._memory(schema, reading.holders.get(""))
         for name in sorted({"", *states, *figures} if stream is not None else {*states, *figures}):
             table = TableId(schema, name)
             one = figures.get(name) or TableStatistics(table)
             streamed = not name or (name in states and states[name].mode == STREAM)
             aside_since = states[name].aside_since if name in states else None
-            yield from self._table_samples(one, reading.holders.get("" if streamed else name), aside_since)
+            holder = reading.holders.get("" if streamed else name)
+            run = whole if streamed and whole is not None else one
+            # Who runs and does not hold its lease was interrupted, and may be about to try again.
+            has_failed = holder is None and (one.status == FAILED or run.status in run_failures)
+            yield from self._table_samples(one, holder, has_failed=has_failed or aside_since is not None)
             if not name:
                 continue
             yield from self._rate(table, reading.at, one.rows_written + one.rows_deleted)
@@ -116,12 +130,9 @@ class Measurements:
                 if not streamed:
                     yield Sample(metrics.LAG, self._labels(table), _age(updated_at))
 
-    def _table_samples(
-        self, one: TableStatistics, holder: Holder | None, aside_since: datetime | None
-    ) -> Iterator[Sample]:
+    def _table_samples(self, one: TableStatistics, holder: Holder | None, *, has_failed: bool) -> Iterator[Sample]:
         labels = self._labels(one.table)
-        failed = aside_since is not None or (one.status == "failed" and holder is None)
-        status = metrics.ERROR if failed else metrics.ACTIVE if holder else metrics.INACTIVE
+        status = metrics.ERROR if has_failed else metrics.ACTIVE if holder else metrics.INACTIVE
         yield Sample(metrics.SYNC_STATUS, labels, status)
         if one.table.name:
             done = {"write": one.rows_written, "delete": one.rows_deleted, "reject": one.rows_rejected}
@@ -154,6 +165,19 @@ class Measurements:
         silent = _age(stream.updated_at)
         return max(unreached, silent if silent > IDLE_MARKER_SECONDS else 0.0)
 
+    def _history(self, schema: str, reading: Reading, end: LogEnd | None) -> Iterator[Sample]:
+        """Whether the source's log goes far enough back, where anybody may say so."""
+        if end is None or end.window is None:
+            return
+        try:
+            found = outlooks(self._source, end.window, schema, reading.stream, reading.states)
+        except WarpError:
+            return
+        labels = (schema_settings(self._config, schema).database, schema)
+        if found:
+            yield Sample(metrics.LOG_WINDOW, labels, found[0].window.total_seconds())
+            yield Sample(metrics.HISTORY_SHORT, labels, any(outlook.is_short for outlook in found))
+
     def _rate(self, table: TableId, at: float, count: int) -> Iterator[Sample]:
         """Rows per second between the last two readings."""
         before, counted = self._counts.get(table, (at, count))
@@ -173,23 +197,33 @@ def _ends(config: WarpConfig, schemas: Sequence[str], source: Source) -> dict[st
     for schema in schemas:
         settings = schema_settings(config, schema)
         scope = SourceScope(schema, settings.database, settings.include, settings.exclude)
+        position, window = None, None
         try:
             if settings.mode == STREAM:
-                position = source.log_end(scope)
+                position, window = source.log_end(scope), _window(source, scope)
             else:
-                position = None
                 source.now()
         except TransientError:
             # The others have the same server, and would wait as long for it.
             return found
         except WarpError:
             continue
-        found[schema] = LogEnd(time.monotonic(), position)
+        found[schema] = LogEnd(time.monotonic(), position, window)
     return found
+
+
+def _window(source: Source, scope: SourceScope) -> LogWindow | None:
+    try:
+        return source.log_window(scope)
+    except OperatorError:
+        # A privilege that nothing else needs: `status` names it.
+        return None
 
 
 def _readings(config: WarpConfig, schemas: Sequence[str], destination: Destination) -> dict[str, Reading]:
     """What the destination says of each schema, without those that it does not tell."""
+    if not _takes_writes(destination):
+        return {}
     found: dict[str, Reading] = {}
     for schema in schemas:
         try:
@@ -199,6 +233,17 @@ def _readings(config: WarpConfig, schemas: Sequence[str], destination: Destinati
         except WarpError:
             continue
     return found
+
+
+def _takes_writes(destination: Destination) -> bool:
+    """One that is read-only is as good as away; what it lacks a grant for, it says to who writes."""
+    try:
+        destination.check()
+    except TransientError:
+        return False
+    except WarpError:
+        return True
+    return True
 
 
 def _reading(config: WarpConfig, schema: str, destination: Destination) -> Reading:

@@ -3,37 +3,42 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
+from warp_resources.cli.configuring import Json
 from warp_resources.cli.console import note
 from warp_resources.cli.naming import demand_table, stored_schemas, table_named
-from warp_resources.cli.progress import RowProgress
+from warp_resources.cli.reading_lines import ReadingLines
 from warp_resources.cli.state import State
 from warp_resources.config import WarpConfig
-from warp_resources.connectors.interfaces import SourceTable
 from warp_resources.model.tables import TableId
-from warp_resources.pipeline.engine import STREAM, Engine, open_engine, units
+from warp_resources.pipeline.engine import STREAM, Engine, units
 from warp_resources.pipeline.options import open_destination, open_source
-from warp_resources.pipeline.report import SyncReport
-from warp_resources.pipeline.resync import demand_coverage, resync_table
-from warp_resources.pipeline.snapshot import ChunkReport
+from warp_resources.pipeline.parallel import ReadingWish
+from warp_resources.pipeline.resync import Resync, demand_coverage
+from warp_resources.pipeline.slice_process import help_out
+from warp_resources.pipeline.spare import keep_spare
 from warp_resources.pipeline.stopping import stop_on_signals
 from warp_resources.telemetry.logs import configure_logging
-
-_PREFIX = "resync-"
 
 
 def resync(
     context: typer.Context,
     table: Annotated[str, typer.Option(help="The table, as SCHEMA.TABLE.")],
-    slices: Annotated[int | None, typer.Option(min=1, max=100, help="Cut the table into this many slices.")] = None,
+    slices: Annotated[
+        int | None, typer.Option(min=1, max=100, help="Cut the table into this many slices; two are read at a time.")
+    ] = None,
+    as_json: Json = False,
 ) -> None:
     """Read a whole table again while its stream runs on; what was interrupted is taken up where it stopped."""
     state: State = context.obj
     config = state.load()
     configure_logging(config.logging)
+    # Before the source's driver starts its threads.
+    keep_spare(config, help_out)
     stop = threading.Event()
     stop_on_signals(stop.set, code=1)
     named = table_named(config, table)
@@ -45,11 +50,22 @@ def resync(
     [unit] = units(config, named.schema, (named.name,))
     if unit.mode == STREAM:
         _demand_coverage(config, named)
-    with open_engine(unit, stop) as engine:
-        report = _resync(engine, named, found, slices)
-    if stop.is_set():
-        note(f"{named}: interrupted after {report.rows_written:,} rows; the same command goes on from there")
+    with ReadingLines(str(named), as_json=as_json) as shown:
+        # Again, now that the bar has taken standard error: lines go above it.
+        configure_logging(config.logging)
+        wish = ReadingWish(
+            may_share=True, is_large=(slices or 1) > 1, row_estimate=found.row_estimate, on_progress=shown.show
+        )
+        Resync(unit, named.name, wish, prepare=_preparing(named, slices)).run(stop)
+    _tell_end(named, shown, stop.is_set())
+
+
+def _tell_end(table: TableId, shown: ReadingLines, is_stopped: bool) -> None:
+    shown.end(is_done=not is_stopped)
+    if is_stopped:
+        note(f"{table}: interrupted after {shown.rows:,} rows; the same command goes on from there")
         raise typer.Exit(1)
+    note(f"{table}: {shown.summary()}")
 
 
 def _demand_coverage(config: WarpConfig, table: TableId) -> None:
@@ -62,30 +78,16 @@ def _demand_coverage(config: WarpConfig, table: TableId) -> None:
         destination.close()
 
 
-def _resync(engine: Engine, table: TableId, found: SourceTable, slices: int | None) -> SyncReport:
-    generation = _interrupted(engine, table)
-    if generation is not None:
-        note(f"{table}: goes on with the resync {generation} that is open")
-    elif slices is not None and len(engine.destination.table_plan(table)) != slices:
-        _replan(engine, table, slices)
-    with RowProgress({str(table): found.row_estimate}) as progress:
-        # Again, now that the bar has taken standard error: lines go above it.
-        configure_logging(engine.unit.config.logging)
+def _preparing(table: TableId, slices: int | None) -> Callable[[Engine, str | None], None]:
+    """What to do before the reading is opened, or taken up if it has a name already."""
 
-        def count(chunk: ChunkReport) -> None:
-            progress.add(str(table), chunk.rows)
+    def prepare(engine: Engine, generation: str | None) -> None:
+        if generation is not None:
+            note(f"{table}: goes on with the resync {generation} that is open")
+        elif slices is not None and len(engine.destination.table_plan(table)) != slices:
+            _replan(engine, table, slices)
 
-        report = resync_table(engine, table.name, generation or f"{_PREFIX}{engine.run_id}", on_chunk=count)
-    note(f"{table}: {progress.summary()}")
-    return report
-
-
-def _interrupted(engine: Engine, table: TableId) -> str | None:
-    """The open resync of the whole table that an earlier command began."""
-    for opened in engine.destination.generations(table.schema):
-        if opened.table == table and opened.is_whole and opened.generation.startswith(_PREFIX):
-            return opened.generation
-    return None
+    return prepare
 
 
 def _replan(engine: Engine, table: TableId, slices: int) -> None:

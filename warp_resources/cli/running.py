@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Annotated
@@ -58,11 +59,15 @@ def run(
     configure_logging(config.logging)
     # Before the source's driver starts its threads.
     keep_spare(config, help_out)
+    # Work that has an end was not done where a stop came first.
+    code = 1 if once else 0
+    begun: list[WarpRunner] = []
+    # Until something is begun, nothing has to be ended, and nobody may wait for a server that does not answer.
+    stop_on_signals(lambda: begun[0].stop() if begun else os._exit(code), code=code)
     names = chosen_schemas(config, wanted)
     estimates = _look(config, names, table or (), once=once)
     runner = WarpRunner(config, schemas_having(estimates, names) if table else names, table or ())
-    # Work that has an end was not done where a stop came first.
-    stop_on_signals(runner.stop, code=1 if once else 0)
+    begun.append(runner)
     if once:
         _run_once(config, runner, estimates, full_resync=full_resync)
         return

@@ -11,7 +11,9 @@ import typer
 
 from warp_resources.cli.configuring import Json
 from warp_resources.cli.console import note, show_json, show_table
+from warp_resources.cli.history_lines import history_of
 from warp_resources.cli.naming import chosen_schemas
+from warp_resources.cli.readings import reading_text, readings_of
 from warp_resources.cli.state import State
 from warp_resources.config import WarpConfig
 from warp_resources.connectors.interfaces import Destination
@@ -22,6 +24,7 @@ from warp_resources.model.statistics import TableStatistics
 from warp_resources.model.tables import TableId
 from warp_resources.pipeline.engine import STREAM
 from warp_resources.pipeline.options import open_destination, open_state
+from warp_resources.pipeline.reading_progress import ReadingProgress
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,10 @@ class TableStatus:
     ``age_seconds``: since the marker was last written, by this host's clock; an idle stream writes it every 5 s.
     Of a table that its stream goes on without, ``state`` is ``aside``, or ``not admitted`` if it never took part,
     ``age_seconds`` counts from then, ``position`` is where it stopped, and ``error`` says why.
-    ``rewriting``: which columns of a large table are changing their type, and how far that is.
+    ``rewriting``: which columns of a large table are changing their type, and how far that is. ``readings``: first
+    loads and resyncs that are not at their end.
+    ``log_window_seconds``: the span that the source's log holds, None where that is not known. ``history``: of a stream
+    and of a table that is set aside, whether that is enough, or why it is not known.
     """
 
     schema: str
@@ -49,6 +55,9 @@ class TableStatus:
     error: str | None
     discards: tuple[Discard, ...] = ()
     rewriting: str | None = None
+    readings: tuple[ReadingProgress, ...] = ()
+    log_window_seconds: float | None = None
+    history: str | None = None
 
 
 def status(
@@ -63,6 +72,7 @@ def status(
     try:
         names = chosen_schemas(config, schema or state.schema_names())
         found = [line for name in names for line in table_statuses(config, destination, name)]
+        found = with_history(config, destination, found)
     finally:
         destination.close()
     if as_json:
@@ -84,13 +94,26 @@ def table_statuses(config: WarpConfig, destination: Destination, schema: str) ->
         if stream is not None:
             whole = figures.get("") or TableStatistics(TableId(schema, ""))
             yield _stream_status(schema, stream, streamer, whole)
+        readings = readings_of(destination, store, schema, tables)
         for name, state in sorted(tables.items()):
             table = TableId(schema, name)
             holder = streamer if state.mode == STREAM else store.lease_holder(batch_lease(table))
             line = _table_status(state, holder, stream, figures.get(name) or TableStatistics(table))
-            yield replace(line, rewriting=_rewriting(rewrites.get(name)))
+            yield replace(line, rewriting=_rewriting(rewrites.get(name)), readings=readings.get(name, ()))
     finally:
         store.close()
+
+
+def with_history(config: WarpConfig, destination: Destination, lines: list[TableStatus]) -> list[TableStatus]:
+    """The same lines, those of streams and of tables that are set aside with how far back the source's log goes."""
+    schemas = [line.schema for line in lines if line.mode == STREAM and not line.table]
+    told = history_of(config, destination, schemas) if schemas else {}
+    return [
+        replace(line, log_window_seconds=its.window_seconds, history=its.text)
+        if (its := told.get((line.schema, line.table)))
+        else line
+        for line in lines
+    ]
 
 
 def holder_text(holder: Holder | None) -> str | None:
@@ -188,7 +211,11 @@ def _show(config: WarpConfig, found: list[TableStatus]) -> None:
         ],
     )
     for line in found:
+        for reading in line.readings:
+            note(f"{line.schema}.{line.table}: {reading_text(reading)}")
         if line.rewriting:
             note(f"{line.schema}.{line.table}: {line.rewriting}")
+        if line.history:
+            note(f"{line.schema}.{line.table}: {line.history}".replace(".:", ":"))
         if line.error:
             note(f"{line.schema}.{line.table}: {line.error}".replace(".:", ":"))

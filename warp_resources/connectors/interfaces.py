@@ -47,7 +47,7 @@ from warp_resources.model.versions import Rollback, SchemaVersion
 
 ENGINE_CONNECTIONS = 3
 """What an engine process holds to the destination: one for data, two for leases; old metadata goes through one
-more, once an hour and for moments."""
+more, once an hour and for moments, and so does a look at the history of a stream, every minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,20 @@ class SourceTable:
     name: str
     row_estimate: int
     byte_estimate: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogWindow:
+    """How far back a source's log goes: the source's times, in UTC, of its oldest and its newest entry.
+
+    ``is_full``: its oldest entries go as new ones come; a log that has room left has lost nothing yet. ``remedy``: how
+    an operator makes it reach further back.
+    """
+
+    oldest: datetime
+    newest: datetime
+    is_full: bool
+    remedy: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +175,17 @@ class Source(Protocol):
 
     def log_end(self, scope: SourceScope) -> Position:
         """The end of the log now: a stream opened there misses nothing that commits later."""
+        ...
+
+    def log_window(self, scope: SourceScope) -> LogWindow | None:
+        """How far back the log goes on the server that streams are read from; None where there is no telling.
+
+        May be asked while other threads use the source.
+
+        Raises:
+            OperatorError: the user lacks a privilege that nothing else needs; with the grant.
+            TransientError: the server does not answer.
+        """
         ...
 
     def time_of(self, position: Position) -> datetime | None:
@@ -328,6 +353,7 @@ class Destination(Protocol):
         generation: str = "",
         errors: Sequence[ErrorEntry] = (),
         run_id: str = "",
+        fence: StreamCommit | None = None,
     ) -> StreamState:
         """Put the stream at a new start with a new epoch; the ``lost`` tables must be read again.
 
@@ -335,6 +361,10 @@ class Destination(Protocol):
         ``lost`` are covered from here and not loaded, their open generations are closed as abandoned, a
         whole generation named ``generation`` is opened for each of them (over its stored plan, else
         over one slice of all keys), and ``errors`` go to ``error_log``.
+
+        Args:
+            fence: holds only where the row still has its epoch and sequence, else ``FencedOut``; epoch and
+                sequence 0 stand for no row. None: an operator's word, whoever streams.
         """
         ...
 
@@ -342,13 +372,21 @@ class Destination(Protocol):
         """Raise the epoch of the stream row, so that no earlier writer can commit."""
         ...
 
-    def admit(self, commit: StreamCommit, tables: Sequence[TableId], dismissed: Sequence[TableId]) -> int:
+    def admit(
+        self,
+        commit: StreamCommit,
+        tables: Sequence[TableId],
+        dismissed: Sequence[TableId],
+        *,
+        generation: str = "",
+    ) -> int:
         """Under a stream's fence: cover ``tables`` from the committed position on, uncover ``dismissed``.
 
-        None of them is set aside any more.
+        None of them is set aside any more, and whatever read them until now is closed as abandoned.
 
         Args:
             commit: a ``StreamCommit`` with the position unchanged.
+            generation: names a whole generation that is opened for each of ``tables`` in the same transaction.
 
         Returns:
             The stream row's new sequence.
@@ -392,6 +430,8 @@ class Destination(Protocol):
         means all of the plan, which makes it whole; an open generation takes on further slices. Slices
         are named ``slice-00``, ``slice-01``, ... ``ceiling`` is kept as the one of its first opening.
         ``removes_stale`` False: it removes nothing in the end, even if it has all slices.
+
+        A table that somebody has dropped in the destination is made again by a whole reading, which then begins anew.
         """
         ...
 
@@ -411,7 +451,7 @@ class Destination(Protocol):
         ...
 
     def chunk_basis(self, table: TableId) -> ChunkBasis:
-        """The table's committed sequence and its stream's committed position, read as one."""
+        """The table's committed sequence, its stream's committed position and its own where it is aside, as one."""
         ...
 
     def close_generation(self, table: TableId, generation: str, run_id: str) -> int:
@@ -582,6 +622,10 @@ class StateStore(Protocol):
 
     def lease_holder(self, name: str) -> Holder | None:
         """Who holds a lease that has not expired."""
+        ...
+
+    def end_frozen(self) -> None:
+        """End what processes that are frozen have open here, where others wait for its locks; call it every second."""
         ...
 
     def set_mandate(self, schema: str, ttl: timedelta) -> None:

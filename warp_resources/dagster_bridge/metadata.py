@@ -27,7 +27,8 @@ log = structlog.get_logger(__name__)
 class Happening:
     """What was done to one table, by a run of Dagster's or by a process of its own.
 
-    ``aside_reason``: why its stream goes on without it, if it does.
+    ``aside_reason``: why its stream goes on without it, if it does. ``rows_read``: where the table, or slices of it,
+    were read again, how many rows these have, and how fast it went.
     """
 
     table: TableId
@@ -38,6 +39,8 @@ class Happening:
     position: Position | None = None
     lag_seconds: float | None = None
     aside_reason: str | None = None
+    rows_read: int | None = None
+    rows_per_second: float | None = None
 
     @property
     def is_nothing(self) -> bool:
@@ -64,12 +67,22 @@ def materialization_metadata(
         "rows_deleted": dg.MetadataValue.int(its.rows_deleted),
         "rows_rejected": dg.MetadataValue.int(its.rows_rejected),
         "bytes": dg.MetadataValue.int(its.byte_count),
+        **_reading_metadata(its),
         **place_metadata(its),
         "trend": trend([*earlier_counts(instance, asset_key(its.table)), its.rows_written]),
     }
     if tells_versions:
         found |= history_metadata(destination, its.table)
     return {**found, **_appearance(destination, its.table), **schema_metadata(known.get(its.table.name))}
+
+
+def _reading_metadata(its: Happening) -> Metadata:
+    if its.rows_read is None:
+        return {}
+    return {
+        "rows_read": dg.MetadataValue.int(its.rows_read),
+        "rows_per_second": dg.MetadataValue.float(its.rows_per_second or 0.0),
+    }
 
 
 def _appearance(destination: Destination, table: TableId) -> Metadata:

@@ -237,9 +237,11 @@ class WriteReceipt:
     """The proof of a commit.
 
     ``stream_sequence`` is the stream row's new sequence, for its fence. ``letters``: what a replay made of the dead
-    letters that it was for.
+    letters that it was for. ``locked_seconds``: how long other writers of the tables had to wait for this commit; 0
+    where nobody else writes them yet.
     """
 
     tables: dict[TableId, TableReceipt] = field(default_factory=dict)
     stream_sequence: int | None = None
     letters: LetterOutcome = NO_LETTERS
+    locked_seconds: float = 0.0

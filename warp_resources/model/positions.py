@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from warp_resources.model.replays import ReplayedKey
@@ -34,7 +34,9 @@ class StreamCommit:
 
     Holds only where the row still has this ``epoch`` and ``sequence``; else ``FencedOut``.
     ``aside``: tables that are from now on, or still, set aside, each at a position of its own.
-    ``rejoined``: tables that were set aside and take part again.
+    ``rejoined``: tables that were set aside and take part again. ``lock_wait``: how long a lock that somebody holds on
+    one of the tables is waited for, since all of them wait while it is. ``work_time``: how long the server
+    may be at one statement for one table, for the same reason. None leaves either to the destination.
     """
 
     schema: str
@@ -43,6 +45,8 @@ class StreamCommit:
     position: Position
     aside: tuple[Aside, ...] = ()
     rejoined: tuple[TableId, ...] = ()
+    lock_wait: timedelta | None = None
+    work_time: timedelta | None = None
 
     def place(self, table: TableId) -> Position:
         """Where a table is with this commit."""
@@ -58,6 +62,7 @@ class ChunkCommit:
     Holds only where the slice's marker row still has ``epoch``. A repair is a chunk too: it may bring deletes, which
     spare rows that are newer than ``basis``; ``cause`` is what ``deletion_log`` says of them. ``holds_stream``: the
     stream of the schema waits for this commit, so that a lock on the table is the table's own trouble.
+    ``row_count`` rows were read since the slice's chunk before, which took ``seconds``: its progress is told by them.
     """
 
     table: TableId
@@ -70,6 +75,8 @@ class ChunkCommit:
     high: Position | None = None
     cause: str = "verify"
     holds_stream: bool = False
+    row_count: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +155,10 @@ class KeyRange:
 
 @dataclass(frozen=True, slots=True)
 class SliceState:
-    """One slice of a generation: its key range, and how far its reading has come."""
+    """One slice of a generation: its key range, and how far its reading has come.
+
+    ``row_count`` rows of it were read and committed, by whomever, which took them ``seconds``.
+    """
 
     generation: str
     name: str
@@ -156,6 +166,8 @@ class SliceState:
     resume: str | None
     is_done: bool
     high: Position | None = None
+    row_count: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +185,7 @@ class GenerationState:
     is_whole: bool
     slices: tuple[SliceState, ...]
     ceiling: Position | None = None
+    opened_at: datetime | None = None
 
     @property
     def is_read(self) -> bool:
@@ -181,10 +194,14 @@ class GenerationState:
 
 @dataclass(frozen=True, slots=True)
 class ChunkBasis:
-    """What a chunk notes before it reads: see ``ChunkCommit.basis`` and ``Source.read_chunk``."""
+    """What a chunk notes before it reads: see ``ChunkCommit.basis`` and ``Source.read_chunk``.
+
+    ``aside_position``: where the table is that its stream goes on without; it may be behind the stream or ahead of it.
+    """
 
     sequence: int
     stream_position: Position | None
+    aside_position: Position | None = None
 
 
 @dataclass(frozen=True, slots=True)

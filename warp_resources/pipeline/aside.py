@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 import structlog
 
@@ -14,10 +15,16 @@ from warp_resources.errors import TableFailure, TablesAside
 from warp_resources.model.batches import ErrorEntry, TableBatch
 from warp_resources.model.positions import Aside, Position, StreamCommit
 from warp_resources.model.tables import TableId
+from warp_resources.pipeline.portions import Portions
 from warp_resources.pipeline.retry import BackoffPolicy
 from warp_resources.pipeline.writer import Writer
 
 FIRST_WAIT_SECONDS = 2.0
+LOCK_WAIT, NEXT_LOCK_WAIT = timedelta(seconds=5), timedelta(milliseconds=200)
+"""How long all tables of a stream wait for a lock on one of them, and for those that are met soon after it."""
+SOON_SECONDS = 60.0
+LONGEST_WAIT_SECONDS = 20.0
+"""A trial costs little, and what stood in the way may be mended at any time."""
 MOST_GROWTH = 30
 """Steps after which the wait no longer grows, whatever its bound."""
 SET_ASIDE = "table_set_aside"
@@ -57,12 +64,21 @@ class AsideTables:
     places: dict[str, Aside] = field(default_factory=dict)
     barred: set[str] = field(default_factory=set)
     trials: dict[str, Trial] = field(default_factory=dict)
+    wary_until: float = 0.0
+    portions: Portions = field(default_factory=Portions)
+
+    @property
+    def lock_wait(self) -> timedelta:
+        """How long a cut is to wait for a lock; where one table is locked, others may be."""
+        return NEXT_LOCK_WAIT if time.monotonic() < self.wary_until else LOCK_WAIT
 
     def __contains__(self, name: object) -> bool:
         return name in self.places
 
     def put(self, its: Aside, *, is_barred: bool = False) -> None:
         """Set a table aside, or move one that is."""
+        if its.table.name not in self.places:
+            self.portions.begin(its.table.name)
         self.places[its.table.name] = its
         self.trials.setdefault(its.table.name, Trial())
         if is_barred:
@@ -72,18 +88,26 @@ class AsideTables:
         """A table takes part again, or has left the stream."""
         self.barred.discard(name)
         self.places.pop(name, None)
+        self.portions.end(name)
         trial = self.trials.pop(name, None)
         if trial is not None:
             trial.end()
 
     def postpone(self, name: str) -> None:
         """A table cannot take part yet: the next trial is later than the one before."""
+        self.portions.begin(name)
         trial = self.trials[name]
         trial.end()
         growth = self.backoff.factor ** min(trial.failures, MOST_GROWTH)
-        seconds = min(self.backoff.max_seconds, FIRST_WAIT_SECONDS * growth)
+        seconds = min(self.backoff.max_seconds, LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * growth)
         trial.failures += 1
         trial.due_at = time.monotonic() + seconds
+
+    def leave_out(self, its: Aside) -> None:
+        """The stream goes on without a table from a cut on that it could not take part in."""
+        self.put(its)
+        self.postpone(its.table.name)
+        self.wary_until = time.monotonic() + SOON_SECONDS
 
     def due(self) -> list[Aside]:
         """The tables that are on their way back, or are to set out now; who has waited longest comes first."""
@@ -167,6 +191,7 @@ def write_cut(
         asking = replace(
             commit,
             aside=(*commit.aside, *left_out),
+            lock_wait=NEXT_LOCK_WAIT if failed else commit.lock_wait,
             rejoined=tuple(table for table in commit.rejoined if table not in failed),
         )
         parts = [batch for batch in batches if batch.table not in failed]

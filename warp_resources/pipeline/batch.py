@@ -15,19 +15,12 @@ from warp_resources.pipeline.correlation import correlated
 from warp_resources.pipeline.engine import BATCH, Engine
 from warp_resources.pipeline.hash_tick import HASH, compare_and_write
 from warp_resources.pipeline.marker import capped, highest, later, time_of
+from warp_resources.pipeline.parallel import ALONE, ReadingWish, read_to_end
 from warp_resources.pipeline.replicate import ABANDONED_AFTER
 from warp_resources.pipeline.report import SyncReport
 from warp_resources.pipeline.rewriting import Rewriter
 from warp_resources.pipeline.shares import slices_of
-from warp_resources.pipeline.snapshot import (
-    OnChunk,
-    first_load,
-    ignore_chunk,
-    open_generation,
-    partition_count,
-    planned_slices,
-    read_generation,
-)
+from warp_resources.pipeline.snapshot import first_load, open_generation, partition_count, planned_slices
 from warp_resources.pipeline.waiting import WaitingRows
 
 log = structlog.get_logger(__name__)
@@ -43,13 +36,14 @@ def sync_table(
     *,
     full_resync: bool = False,
     generation: str | None = None,
-    on_chunk: OnChunk = ignore_chunk,
+    wish: ReadingWish = ALONE,
 ) -> SyncReport:
-    """One tick of a batch table: its first load (``on_chunk`` hears of it), or what changed since its marker.
+    """One tick of a batch table: its first load, or what changed since its marker.
 
     Args:
         full_resync: read the whole table again.
         generation: names that reading; the same name takes up where it stopped. Default: the run's own.
+        wish: how to read it, or to load it first.
 
     Raises:
         LeaseHeld: another process is at this table.
@@ -61,7 +55,7 @@ def sync_table(
         failpoint("tick.claimed")
         must_load = full_resync or not state.is_loaded
         named = generation or f"resync-{engine.run_id}"
-        report = _load(engine, state, named if full_resync else None, on_chunk) if must_load else _tick(engine, state)
+        report = _load(engine, state, named if full_resync else None, wish) if must_load else _tick(engine, state)
         Rewriter(engine, {name}).finish()
         # After the reading, so that whoever comes back to one that rested for long goes on with it.
         engine.destination.abandon_idle_generations(table.schema, ABANDONED_AFTER)
@@ -116,15 +110,12 @@ def sync_slices(engine: Engine, name: str, slices: Collection[str]) -> SyncRepor
     return report
 
 
-def _load(engine: Engine, state: TableState, generation: str | None, on_chunk: OnChunk) -> SyncReport:
+def _load(engine: Engine, state: TableState, generation: str | None, wish: ReadingWish) -> SyncReport:
     """Read a whole table: in a generation of that name, or its first load where none is named."""
     table = state.table
     report = SyncReport(table)
     reading = open_generation(engine, table, generation) if generation else first_load(engine, table)
-    for chunk in read_generation(engine, reading):
-        report.rows_written += chunk.rows
-        report.byte_count += chunk.byte_count
-        on_chunk(chunk)
+    read_to_end(engine, reading, report, wish)
     report.position = engine.destination.table_states(table.schema)[table.name].position
     return report
 
@@ -135,9 +126,9 @@ def _tick(engine: Engine, state: TableState) -> SyncReport:
         return compare_and_write(engine, state)
     report = SyncReport(table, position=state.position)
     # No marker may pass the clock at the start: a row that changes during the read is found next time.
-    started = engine.source.now()
+    started = engine.now()
     marker = _usable(state.position, settings.marker_column)
-    marked = MarkedRange(settings.marker_column, _since(marker, settings.lookback), None, unmarked=True)
+    marked = MarkedRange(settings.marker_column, _since(marker, started, settings.lookback), None, unmarked=True)
     batches = engine.source.read_marked(engine.scope, table.name, marked, engine.chunk_limits(table.name))
     for batch, is_last in _with_last(batches):
         engine.leases.demand(batch_lease(table))
@@ -156,10 +147,11 @@ def _usable(marker: Position | None, column: str) -> Position | None:
     return marker if marker is not None and marker.get("column") == column else None
 
 
-def _since(marker: Position | None, lookback: timedelta) -> datetime | None:
+def _since(marker: Position | None, started: datetime, lookback: timedelta) -> datetime | None:
+    """The first time of a tick; a clock that was set back since dates what is new before the marker."""
     if marker is None:
         return None
-    at = time_of(marker)
+    at = min(time_of(marker), started)
     try:
         return at - lookback
     except OverflowError:

@@ -9,10 +9,11 @@ from datetime import timedelta
 
 import structlog
 
-from warp_resources.errors import HistoryLost, TableFailure, TransientError
+from warp_resources.errors import ConnectionLost, HistoryLost, TableFailure, TransientError, Unreachable
 from warp_resources.model.batches import Changes
 from warp_resources.model.positions import Aside
 from warp_resources.pipeline.aside import Trial, entry_of, is_same_cause
+from warp_resources.pipeline.history import told_of_loss
 from warp_resources.pipeline.sides import narrowed
 from warp_resources.pipeline.snapshot import read_generation
 from warp_resources.pipeline.source_change import effects_of
@@ -55,25 +56,41 @@ def _advance(run: StreamRun, its: Aside, trial: Trial) -> bool:
     if not trial.is_begun:
         try:
             _try_chunk(run, its)
+        except (ConnectionLost, Unreachable):
+            # No matter of this table.
+            raise
         except TransientError as error:
-            # If it is the connection, the stream itself meets it next; a lock on this table is no matter of the others.
+            # A lock on this table is no matter of the others.
             log.warning("table cannot be read now", table=str(its.table), error=str(error))
             run.aside.postpone(its.table.name)
             return False
         trial.is_begun = True
-    if engine.source.has_delivered(its.position, run.position()):
-        trial.end()
-        if engine.source.has_delivered(run.position(), its.position):
-            run.rejoin([its.table])
-        else:
-            trial.is_ready = True
+    if _meets(run, its, trial):
         return True
     if trial.stream is None:
         trial.stream = engine.source.stream(narrowed(engine.scope, its.table.name), its.position)
         log.info("table catches up", table=str(its.table), position=its.position)
-    changes = trial.stream.next(engine.stream_limits([its.table.name]), _WAIT)
+    portions = run.aside.portions
+    changes = trial.stream.next(portions.limits(its.table.name, engine.stream_limits([its.table.name])), _WAIT)
     if changes is not None:
+        began = time.monotonic()
         _write(run, its, changes)
+        portions.written(its.table.name, time.monotonic() - began)
+        # At once: a cut later, the stream of a busy schema has gone on.
+        _meets(run, run.aside.places[its.table.name], trial)
+    return True
+
+
+def _meets(run: StreamRun, its: Aside, trial: Trial) -> bool:
+    """Whether a table has all that the stream has delivered, or more; it then joins it there."""
+    delivered = run.engine.source.has_delivered
+    if not delivered(its.position, run.position()):
+        return False
+    trial.end()
+    if delivered(run.position(), its.position):
+        run.rejoin([its.table])
+    else:
+        trial.is_ready = True
     return True
 
 
@@ -112,15 +129,17 @@ def _fail(run: StreamRun, its: Aside, reason: str) -> None:
 def _resync(run: StreamRun, its: Aside, lost: HistoryLost) -> None:
     """What the table has missed is gone at the source: it is read again, if that is wanted (R4)."""
     table = its.table
+    message, remedy = told_of_loss(run.engine.source, run.engine.scope, its.position, lost)
     if run.engine.unit.config.error_handling.on_history_lost != "resync":
         failure = TableFailure(
-            lost.message,
-            remedy=f"cartridge-warp run --full-resync --schema {table.schema} --table {table.name}",
+            message,
+            remedy=f"cartridge-warp run --full-resync --schema {table.schema} --table {table.name}. {remedy}",
             table=table,
         )
         _fail(run, its, str(failure))
         return
-    entry = replace(entry_of(its), error_type="history_lost", message=lost.message, action="the table is read again")
+    action = f"the table is read again. {remedy}"
+    entry = replace(entry_of(its), error_type="history_lost", message=message, action=action)
     run.engine.destination.record_errors([entry], run.engine.run_id)
     run.readmit(table, f"history-{uuid.uuid4()}")
-    log.error("history lost: table is read again", table=str(table))
+    log.error("history lost: table is read again", table=str(table), reason=message, remedy=remedy)

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
 
 from warp_resources.config import SchemaSettings, TableSettings, WarpConfig, effective, schema_settings
@@ -96,7 +97,10 @@ class Unit:
 
 @dataclass(slots=True)
 class Engine:
-    """A unit with its source, destination, leases and writer open."""
+    """A unit with its source, destination, leases and writer open.
+
+    ``has_worked``: both sides did their part since; what fails now is no part of an incident before.
+    """
 
     unit: Unit
     source: Source
@@ -106,12 +110,17 @@ class Engine:
     stop: threading.Event
     run_id: str
     scope: SourceScope = field(init=False)
+    has_worked: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self.scope = self.unit.scope
 
     def table(self, name: str) -> TableId:
         return TableId(self.unit.schema, name)
+
+    def now(self) -> datetime:
+        """The earlier of the source's clock and ours: a marker of a time to come would hide what is dated before it."""
+        return min(self.source.now(), datetime.now(UTC))
 
     def stream_limits(self, tables: Collection[str]) -> ReadLimits:
         """A size that the user set is a hard bound (C3): the smallest of all tables that are named or covered."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -13,13 +14,16 @@ import psutil
 import structlog
 
 from warp_resources.connectors.interfaces import StateStore
-from warp_resources.errors import FencedOut, WarpError
+from warp_resources.errors import ConnectionLost, FencedOut, WarpError
 from warp_resources.failpoints import failpoint
 from warp_resources.model.positions import Holder, Lease
 from warp_resources.pipeline.correlation import in_context
 
 TTL = timedelta(seconds=4)
 RENEW_EVERY = timedelta(seconds=1)
+CLOSE_SECONDS = 2.0
+CONNECTING = timedelta(seconds=30)
+"""The longest that the first lease is put off for the connection that renews it."""
 
 log = structlog.get_logger(__name__)
 
@@ -51,11 +55,14 @@ class LeaseKeeper:
         self._lost: set[str] = set()
         self._guard = threading.Lock()
         self._stopped = threading.Event()
+        self._is_connected = threading.Event()
         self._thread = threading.Thread(target=in_context(self._renew), name="lease-renewal", daemon=True)
         self._thread.start()
 
     def take(self, name: str) -> None:
         """Take a lease, or raise ``LeaseHeld``."""
+        # Over a slow line, connecting takes longer than a lease lasts.
+        self._is_connected.wait(CONNECTING.total_seconds())
         lease = self._store.take_lease(name, self._holder, TTL)
         with self._guard:
             self._held[name] = lease
@@ -65,7 +72,12 @@ class LeaseKeeper:
         with self._guard:
             lease = self._held.pop(name, None)
             self._lost.discard(name)
-        if lease is not None:
+        if lease is None:
+            return
+        try:
+            self._store.release_lease(lease)
+        except ConnectionLost:
+            # Over a new connection: nobody, this process above all, has to wait until it expires.
             self._store.release_lease(lease)
 
     def holds(self, name: str) -> bool:
@@ -96,13 +108,20 @@ class LeaseKeeper:
             )
 
     def close(self) -> None:
+        """Renew no more; what is not released expires by itself."""
         self._stopped.set()
-        self._thread.join(timeout=10)
+        # Only a server that does not answer takes longer, and to close its connection would wait for it as well.
+        self._thread.join(timeout=CLOSE_SECONDS)
         self._store.close()
-        self._renewing_store.close()
+        if not self._thread.is_alive():
+            self._renewing_store.close()
 
     def _renew(self) -> None:
-        while not self._stopped.wait(RENEW_EVERY.total_seconds()):
+        self._connect()
+        due_at = time.monotonic()
+        while not self._stopped.wait(max(0.0, due_at - time.monotonic())):
+            # From start to start: the answers of a slow line take as long as the pause between.
+            due_at = time.monotonic() + RENEW_EVERY.total_seconds()
             with self._guard:
                 held = list(self._held.values())
             if not held:
@@ -110,6 +129,8 @@ class LeaseKeeper:
             try:
                 failpoint("lease.renewing")
                 renewed = {lease.name for lease in self._renewing_store.renew_leases(held, TTL)}
+                # Whoever was frozen in a transaction has lost its lease by then, but not the locks of its rows.
+                self._renewing_store.end_frozen()
             except WarpError as error:
                 # The fence protects the data; a lease that expires meanwhile is found lost below.
                 log.warning("lease renewal failed", error=str(error))
@@ -118,3 +139,12 @@ class LeaseKeeper:
                 for lease in held:
                     if lease.name not in renewed and self._held.get(lease.name) == lease:
                         self._lost.add(lease.name)
+
+    def _connect(self) -> None:
+        """Make the renewing connection before anything is to be renewed."""
+        try:
+            self._renewing_store.renew_leases([], TTL)
+        except WarpError as error:
+            log.warning("lease renewal not ready", error=str(error))
+        finally:
+            self._is_connected.set()

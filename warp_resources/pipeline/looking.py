@@ -12,6 +12,7 @@ from warp_resources.model.batches import ConformedTable, TableBatch
 from warp_resources.model.differences import DifferenceKind
 from warp_resources.model.positions import ChunkBasis
 from warp_resources.model.tables import TableId
+from warp_resources.pipeline.freshness import not_before
 from warp_resources.pipeline.sides import Sides
 
 ATTEMPTS = 5
@@ -83,7 +84,7 @@ def look_again(sides: Sides, comparison: Comparison, table: TableId, suspects: S
     """Read suspected keys anew; those that still look wrong."""
     basis = sides.destination.chunk_basis(table)
     keys = [suspect.primary_key for suspect in suspects]
-    batch = sides.source.read_keys(sides.scope, table.name, keys, basis.stream_position)
+    batch = sides.source.read_keys(sides.scope, table.name, keys, not_before(sides.source, basis))
     return look(sides, comparison, batch, basis).suspects
 
 

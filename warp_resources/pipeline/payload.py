@@ -15,11 +15,15 @@ from warp_resources.pipeline.engine import Unit
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a child is to do: the unit and the run that it belongs to."""
+    """What a child is to do: the unit and the run that it belongs to.
+
+    ``generation``: the reading that it is to help with; empty means all that engine processes take up.
+    """
 
     unit: Unit
     run_id: str
     full_resync: bool = False
+    generation: str = ""
 
 
 def start_child(module: str, work: Work) -> subprocess.Popen[bytes]:

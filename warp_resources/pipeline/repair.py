@@ -11,6 +11,7 @@ from warp_resources.failpoints import failpoint
 from warp_resources.model.positions import BatchCommit, ChunkCommit, batch_lease, slice_lease
 from warp_resources.model.tables import TableId
 from warp_resources.pipeline.engine import BATCH, STREAM, Engine
+from warp_resources.pipeline.freshness import not_before
 from warp_resources.pipeline.resync import SNAPSHOT, demand_coverage
 from warp_resources.pipeline.sides import has_table
 from warp_resources.pipeline.snapshot import planned_slices
@@ -53,7 +54,7 @@ def _beside_stream(engine: Engine, table: TableId) -> Iterator[Mend]:
         def mend(keys: Sequence[str]) -> None:
             engine.leases.demand(slice_lease(table, part))
             basis = engine.destination.chunk_basis(table)
-            batch = engine.source.read_keys(engine.scope, table.name, keys, basis.stream_position)
+            batch = engine.source.read_keys(engine.scope, table.name, keys, not_before(engine.source, basis))
             if has_table(engine.source, engine.scope, table.name):
                 failpoint("repair.read")
                 engine.writer.write([batch], commit(basis=basis.sequence, is_done=False))

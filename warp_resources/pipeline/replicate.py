@@ -11,8 +11,6 @@ from datetime import timedelta
 
 import structlog
 
-from warp_resources.config import schema_settings
-from warp_resources.connectors.interfaces import ENGINE_CONNECTIONS
 from warp_resources.errors import HistoryLost
 from warp_resources.failpoints import failpoint
 from warp_resources.model.batches import ErrorEntry
@@ -21,11 +19,13 @@ from warp_resources.pipeline.aside import AsideTables, entry_of
 from warp_resources.pipeline.catch_up import catch_up
 from warp_resources.pipeline.correlation import correlated
 from warp_resources.pipeline.engine import STREAM, Engine, Unit
+from warp_resources.pipeline.history import told_of_loss
+from warp_resources.pipeline.history_watch import watching_history
 from warp_resources.pipeline.new_tables import Verdict, verdict_on
 from warp_resources.pipeline.payload import Work
 from warp_resources.pipeline.reader import POLL, StreamReader
 from warp_resources.pipeline.rewriting import Rewriter
-from warp_resources.pipeline.slice_process import SliceHelper
+from warp_resources.pipeline.slice_process import HELPER_ROWS, SliceHelper, may_help
 from warp_resources.pipeline.snapshot import OnChunk, engine_generations, ignore_chunk, load_name, open_generation
 from warp_resources.pipeline.spare import dismiss_spare
 from warp_resources.pipeline.stream_run import StreamRun
@@ -36,19 +36,21 @@ ABANDONED_AFTER = timedelta(hours=24)
 """A reading that nobody took further for this long keeps its tombstones no longer."""
 ONCE_POLL = timedelta(milliseconds=50)
 SAVE_IDLE_POSITION_EVERY_SECONDS = 5.0
-HELPER_ROWS = 100_000
-"""Above this many estimated rows to snapshot, a second process reads slices too."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
 class Request:
-    """What a caller wants of a unit; ``full_resync`` is cleared once its generations are open."""
+    """What a caller wants of a unit; ``full_resync`` is cleared once its generations are open.
+
+    ``poll``: how long a stream in which nothing happens is waited on at a time, other than by default.
+    """
 
     once: bool
     full_resync: bool = False
     on_chunk: OnChunk = ignore_chunk
+    poll: timedelta | None = None
 
 
 def replicate(engine: Engine, request: Request) -> None:
@@ -60,15 +62,19 @@ def replicate(engine: Engine, request: Request) -> None:
         TransientError: call again, in a new engine.
     """
     lease = stream_lease(engine.unit.schema)
-    with engine.leases.holding(lease):
+    with engine.leases.holding(lease), watching_history(engine):
         engine.destination.record_run(engine.run_id, engine.table(""), STREAM, "running")
+        is_asked = request.full_resync and not engine.unit.tables
         while True:
             run = _take_over(engine)
             failpoint("stream.taken")
+            found = run.position()
             try:
                 _stream(run, lease, request)
             except HistoryLost as lost:
-                _start_again(run, lost)
+                # Who asks for everything anew wants a new start, where the stream cannot move from the old one.
+                _start_again(run, lost, is_wanted=is_asked and run.position() == found)
+                is_asked = False
                 continue
             if request.once and not engine.stop.is_set():
                 _refuse_aside(run)
@@ -87,14 +93,15 @@ def _refuse_aside(run: StreamRun) -> None:
 
 def _stream(run: StreamRun, lease: str, request: Request) -> None:
     engine = run.engine
+    # First: a table whose first load rested for too long gets another one.
+    engine.destination.abandon_idle_generations(engine.unit.schema, ABANDONED_AFTER)
     _cover(run)
     if request.full_resync:
         _resync_all(run)
         request.full_resync = False
-    engine.destination.abandon_idle_generations(engine.unit.schema, ABANDONED_AFTER)
     _take_up_open_generations(run)
     stream = engine.source.stream(engine.scope, run.fence.position)
-    poll = ONCE_POLL if request.once else POLL
+    poll = request.poll or (ONCE_POLL if request.once else POLL)
     reader = StreamReader(stream, engine.stream_limits(run.covered), poll)
     try:
         with _helper(run):
@@ -103,20 +110,20 @@ def _stream(run: StreamRun, lease: str, request: Request) -> None:
         if request.once:
             WaitingRows(engine).try_all()
     finally:
-        run.aside.close()
+        run.close()
         reader.close()
 
 
-def _start_again(run: StreamRun, lost: HistoryLost) -> None:
+def _start_again(run: StreamRun, lost: HistoryLost, *, is_wanted: bool) -> None:
     """Read every covered table again from a new start (R4), or stop with the remedy."""
     engine = run.engine
-    if engine.unit.config.error_handling.on_history_lost != "resync":
-        raise lost
+    message, remedy = told_of_loss(engine.source, engine.scope, run.fence.position, lost)
+    if engine.unit.config.error_handling.on_history_lost != "resync" and not is_wanted:
+        anew = f"Read its tables again: cartridge-warp run --full-resync --schema {engine.unit.schema}"
+        raise HistoryLost(message, remedy=f"{anew}. {remedy}", **lost.facts) from lost
     tables = [engine.table(name) for name in sorted(run.covered)]
-    entries = [
-        ErrorEntry(table, "history_lost", lost.message, "the table is read again, all slices", severity="error")
-        for table in tables
-    ]
+    action = f"the table is read again, all slices. {remedy}"
+    entries = [ErrorEntry(table, "history_lost", message, action, severity="error") for table in tables]
     state = engine.destination.start_stream(
         engine.unit.schema,
         engine.source.log_end(engine.scope),
@@ -124,16 +131,20 @@ def _start_again(run: StreamRun, lost: HistoryLost) -> None:
         generation=f"history-{uuid.uuid4()}",
         errors=entries,
         run_id=engine.run_id,
+        # Whoever was frozen since it read that may find another at work, far ahead of this.
+        fence=run.fence,
     )
     failpoint("stream.restarted")
-    log.error("history lost: tables are read again", tables=[str(t) for t in tables], epoch=state.epoch)
+    names = [str(table) for table in tables]
+    log.error("history lost: tables are read again", tables=names, epoch=state.epoch, reason=message, remedy=remedy)
 
 
 def _take_over(engine: Engine) -> StreamRun:
     schema, destination = engine.unit.schema, engine.destination
     state = destination.stream_state(schema)
     if state is None:
-        state = destination.start_stream(schema, engine.source.log_end(engine.scope))
+        start = engine.source.log_end(engine.scope)
+        state = destination.start_stream(schema, start, fence=StreamCommit(schema, 0, 0, start))
         log.info("stream started", schema=schema)
     else:
         state = destination.seize_stream(schema)
@@ -213,7 +224,7 @@ def _take_up_open_generations(run: StreamRun) -> None:
 def _helper(run: StreamRun) -> Iterator[None]:
     """A second process for the slices, where there is enough to read."""
     engine = run.engine
-    if not _may_help(engine.unit) or _rows_to_read(run) < HELPER_ROWS:
+    if not may_help(engine.unit) or _rows_to_read(run) < HELPER_ROWS:
         dismiss_spare()
         yield
         return
@@ -222,12 +233,6 @@ def _helper(run: StreamRun) -> Iterator[None]:
         yield
     finally:
         helper.close(has_work=bool(run.pending))
-
-
-def _may_help(unit: Unit) -> bool:
-    """Whether the configuration leaves room for a second process, by its tables and by its connections."""
-    pool = unit.config.destination.pool_size + unit.config.destination.max_overflow
-    return schema_settings(unit.config, unit.schema).max_parallel_streams > 1 and pool >= 2 * ENGINE_CONNECTIONS
 
 
 def _rows_to_read(run: StreamRun) -> int:
@@ -241,7 +246,7 @@ def _drain(run: StreamRun, reader: StreamReader, lease: str, request: Request) -
     rewriter, waiting = Rewriter(engine), WaitingRows(engine)
     target: Position | None = None
     is_tried = False
-    wait = ONCE_POLL if request.once else IDLE_WAIT
+    wait = request.poll or (ONCE_POLL if request.once else IDLE_WAIT)
     while not engine.stop.is_set():
         engine.leases.demand(lease)
         # A chunk and a cut in turn: neither a long snapshot nor a busy stream starves the other.
@@ -258,6 +263,8 @@ def _drain(run: StreamRun, reader: StreamReader, lease: str, request: Request) -
         waiting.try_due()
         if changes is None and chunk is None and time.monotonic() - run.saved_at > SAVE_IDLE_POSITION_EVERY_SECONDS:
             run.save_position()
+            # Nothing to write for as long as this: the source was asked all the while.
+            engine.has_worked = True
         if request.once and chunk is None and not run.unread:
             # Taken after the last chunk was read, so that what a chunk saw half of is complete.
             target = target or engine.source.log_end(engine.scope)

@@ -18,14 +18,15 @@ from warp_resources.pipeline.engine import Unit, units
 from warp_resources.pipeline.options import open_destination
 from warp_resources.pipeline.payload import Work, start_child
 from warp_resources.pipeline.replicate import Request
+from warp_resources.pipeline.restarting import Restarts
 from warp_resources.pipeline.snapshot import OnChunk, ignore_chunk
 from warp_resources.pipeline.spare import dismiss_spare
-from warp_resources.pipeline.unit_process import STEADY_SECONDS, STOPPED_FOR_GOOD, serve
+from warp_resources.pipeline.unit_process import STOPPED_FOR_GOOD, serve
 
 CHILD = "warp_resources.pipeline.unit_process"
 WATCH_SECONDS = 0.2
-STOP_SECONDS = 9.0
-FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 0.5, 60.0
+STOP_SECONDS = 8.0
+"""What the children have of the grace that their parent has itself."""
 
 log = structlog.get_logger(__name__)
 
@@ -124,7 +125,7 @@ class _Child:
         self._work = Work(unit, str(uuid.uuid4()), full_resync)
         self._process = start_child(CHILD, self._work)
         self._started_at = time.monotonic()
-        self._delay = FIRST_DELAY_SECONDS
+        self._restarts = Restarts()
         self._restart_at: float | None = None
         self.has_failed = False
 
@@ -135,10 +136,10 @@ class _Child:
         if code == STOPPED_FOR_GOOD:
             self.has_failed = True
         elif self._restart_at is None:
-            lived = time.monotonic() - self._started_at
-            self._delay = FIRST_DELAY_SECONDS if lived > STEADY_SECONDS else min(LONGEST_DELAY_SECONDS, self._delay * 2)
-            log.error("engine process ended, starting it again", unit=str(self.unit), code=code, seconds=self._delay)
-            self._restart_at = time.monotonic() + self._delay
+            self._restarts = self._restarts.after(code, time.monotonic() - self._started_at)
+            delay = self._restarts.delay(code)
+            log.error("engine process ended, starting it again", unit=str(self.unit), code=code, seconds=delay)
+            self._restart_at = time.monotonic() + delay
         elif time.monotonic() >= self._restart_at:
             self._restart_at = None
             self._started_at = time.monotonic()
@@ -155,6 +156,8 @@ class _Child:
             log.error("engine process did not stop in time", unit=str(self.unit))
             self._process.kill()
             self._process.wait()
+        # It may have come to its end between the last look at it and the stop.
+        self.has_failed = self.has_failed or self._process.returncode == STOPPED_FOR_GOOD
         if self._process.stdin is not None:
             self._process.stdin.close()
 

@@ -13,6 +13,7 @@ from warp_resources.model.batches import TableBatch
 from warp_resources.model.positions import ChunkBasis, KeyRange
 from warp_resources.model.tables import TableId
 from warp_resources.pipeline.engine import Engine, Unit, check_source, open_writer
+from warp_resources.pipeline.freshness import not_before
 from warp_resources.pipeline.options import open_destination, open_source
 from warp_resources.pipeline.writer import Writer
 
@@ -77,8 +78,7 @@ def read_range(sides: Sides, table: TableId, key_range: KeyRange) -> Iterator[tu
     resume, is_last = None, False
     while not is_last and not sides.stop.is_set():
         basis = sides.destination.chunk_basis(table)
-        chunk = sides.source.read_chunk(
-            sides.scope, table.name, key_range, resume, sides.limits(table.name), basis.stream_position
-        )
+        after = not_before(sides.source, basis)
+        chunk = sides.source.read_chunk(sides.scope, table.name, key_range, resume, sides.limits(table.name), after)
         resume, is_last = chunk.resume, chunk.is_last
         yield chunk.batch, basis

@@ -10,17 +10,22 @@ from typing import BinaryIO
 
 import structlog
 
-from warp_resources.errors import TableFailure, WarpError
+from warp_resources.config import schema_settings
+from warp_resources.connectors.interfaces import ENGINE_CONNECTIONS
+from warp_resources.errors import FencedOut, TableFailure, WarpError
+from warp_resources.model.positions import GenerationState
 from warp_resources.model.tables import TableId
 from warp_resources.pipeline.correlation import correlated
-from warp_resources.pipeline.engine import Engine, open_engine
+from warp_resources.pipeline.engine import Engine, Unit, open_engine
 from warp_resources.pipeline.lean import keep_pandas_out
 from warp_resources.pipeline.payload import Work, receive_work, start_child, watch_parent
-from warp_resources.pipeline.snapshot import engine_generations, read_generation
+from warp_resources.pipeline.snapshot import engine_generations, read_generation, read_slices
 from warp_resources.pipeline.spare import SpareProcess, take_spare
 from warp_resources.telemetry.logs import configure_logging
 
 POLL_SECONDS = 0.2
+HELPER_ROWS = 100_000
+"""Above this many estimated rows to read, a second process is worth its start."""
 
 log = structlog.get_logger(__name__)
 
@@ -45,24 +50,47 @@ class SliceHelper:
             self._child.wait()
 
 
-def read_open_slices(engine: Engine) -> None:
-    """Read slices until every open generation of the schema is read or being read elsewhere."""
+def may_help(unit: Unit) -> bool:
+    """Whether the configuration leaves room for a second process, by its tables and by its connections."""
+    pool = unit.config.destination.pool_size + unit.config.destination.max_overflow
+    return schema_settings(unit.config, unit.schema).max_parallel_streams > 1 and pool >= 2 * ENGINE_CONNECTIONS
+
+
+def read_open_slices(engine: Engine, generation: str = "") -> None:
+    """Read slices until every open generation of the schema is read or being read elsewhere.
+
+    Args:
+        generation: only this one, and leave it to the parent to close it.
+    """
     failed: set[TableId] = set()
     while not engine.stop.is_set():
-        found = [generation for generation in engine_generations(engine) if not generation.is_read]
-        unread = [generation for generation in found if generation.table not in failed]
+        found = [opened for opened in engine_generations(engine) if not opened.is_read]
+        unread = [its for its in found if its.table not in failed and generation in ("", its.generation)]
         if not unread:
             return
         chunks = 0
-        for generation in unread:
+        for opened in unread:
             try:
-                chunks += sum(1 for _ in read_generation(engine, generation, backwards=True))
+                chunks += _read(engine, opened, closes=not generation)
             except TableFailure as failure:
                 # The parent meets the cause too, and sets the table aside.
-                log.warning("table left to the stream's process", table=str(generation.table), error=str(failure))
-                failed.add(generation.table)
+                log.warning("table left to the stream's process", table=str(opened.table), error=str(failure))
+                failed.add(opened.table)
         if not chunks:
             engine.stop.wait(POLL_SECONDS)
+
+
+def _read(engine: Engine, opened: GenerationState, *, closes: bool) -> int:
+    """Read what nobody else reads of a generation; how many chunks."""
+    chunks = 0
+    try:
+        for _ in (read_generation if closes else read_slices)(engine, opened, backwards=True):
+            chunks += 1
+    except FencedOut as fenced:
+        # It was held up for longer than its lease lasts, and another process reads that slice on.
+        log.warning("slice was taken over", table=str(opened.table), reason=str(fenced))
+        engine.stop.wait(POLL_SECONDS)
+    return chunks
 
 
 def help_out(stdin: BinaryIO, *, is_new: bool = False) -> int:
@@ -79,7 +107,7 @@ def help_out(stdin: BinaryIO, *, is_new: bool = False) -> int:
     with correlated(work.unit.config, run_id=work.run_id, schema=work.unit.schema):
         try:
             with open_engine(work.unit, stop, work.run_id, is_helper=True) as engine:
-                read_open_slices(engine)
+                read_open_slices(engine, work.generation)
         except WarpError as error:
             # The parent reads every slice that nobody holds, so it meets the cause itself.
             log.warning("slice helper stopped", error=str(error))

@@ -20,11 +20,14 @@ from warp_resources.model.positions import (
     stream_lease,
 )
 from warp_resources.model.tables import TableId
+from warp_resources.pipeline.chunk_pace import FIRST_ROWS, ChunkPace
 from warp_resources.pipeline.correlation import correlated
 from warp_resources.pipeline.engine import BATCH, Engine
+from warp_resources.pipeline.freshness import not_before
 from warp_resources.pipeline.marker import capped, highest, later, marker_at, time_of
 
-ENGINE_PREFIXES = ("load-", "history-", "resync-")
+LOAD_PREFIX = "load-"
+ENGINE_PREFIXES = (LOAD_PREFIX, "history-", "resync-")
 """Generations that an engine may finish for another; one that a backfill began has another name."""
 TIMESTAMP = "timestamp"
 FOLLOW = "follow"
@@ -59,7 +62,7 @@ def open_generation(
     ceiling = None
     if has_marker(engine, table):
         # Whatever changes after this moment is for the ticks that follow, however long the reading takes.
-        ceiling = marker_at(engine.unit.settings(table.name).marker_column, engine.source.now())
+        ceiling = marker_at(engine.unit.settings(table.name).marker_column, engine.now())
     opened = engine.destination.open_generation(table, generation, slices, ceiling)
     failpoint("generation.opened")
     log.info("snapshot opened", table=str(table), generation=generation, slices=len(opened.slices))
@@ -98,7 +101,7 @@ def first_load(engine: Engine, table: TableId) -> GenerationState:
 
 def load_name(engine: Engine) -> str:
     """The generation of the first loads that this run opens."""
-    return f"load-{engine.run_id}"
+    return f"{LOAD_PREFIX}{engine.run_id}"
 
 
 def engine_generations(engine: Engine) -> list[GenerationState]:
@@ -113,25 +116,35 @@ def engine_generations(engine: Engine) -> list[GenerationState]:
 def read_generation(
     engine: Engine, generation: GenerationState, *, backwards: bool = False, only: Collection[str] | None = None
 ) -> Iterator[ChunkReport]:
-    """Read the slices that nobody else is reading, a chunk per step, and close what is then whole.
+    """Read the slices that nobody else is reading, as ``read_slices`` does, and close what is then whole."""
+    yield from read_slices(engine, generation, backwards=backwards, only=only)
+    close_if_read(engine, generation)
+
+
+def read_slices(
+    engine: Engine, generation: GenerationState, *, backwards: bool = False, only: Collection[str] | None = None
+) -> Iterator[ChunkReport]:
+    """Read the slices that nobody else is reading, a chunk per step.
 
     Slices held by another process are left to it: the caller asks ``generations`` again.
     ``backwards`` keeps two processes that share a generation out of each other's way.
     ``only`` names the slices to read; None means all.
     """
+    pace = ChunkPace(None if generation.generation.startswith(LOAD_PREFIX) else FIRST_ROWS)
     for part in reversed(generation.slices) if backwards else generation.slices:
         if not part.is_done and (only is None or part.name in only):
-            yield from _read_slice(engine, generation, part)
-    _close_if_read(engine, generation)
+            yield from _read_slice(engine, generation, part, pace)
 
 
-def _read_slice(engine: Engine, generation: GenerationState, part: SliceState) -> Iterator[ChunkReport]:
+def _read_slice(
+    engine: Engine, generation: GenerationState, part: SliceState, pace: ChunkPace
+) -> Iterator[ChunkReport]:
     table = generation.table
     lease = slice_lease(table, part.name)
     try:
         engine.leases.take(lease)
     except LeaseHeld as held:
-        log.info("slice is read elsewhere", table=str(table), slice=part.name, holder=held.facts.get("holder"))
+        log.debug("slice is read elsewhere", table=str(table), slice=part.name, holder=held.facts.get("holder"))
         return
     try:
         try:
@@ -145,7 +158,7 @@ def _read_slice(engine: Engine, generation: GenerationState, part: SliceState) -
             engine.leases.demand(lease)
             # Around the chunk alone: between two, the engine is at something else.
             with correlated(engine.unit.config, table=str(table), slice=part.name):
-                report, resume, high, is_done = _read_chunk(engine, generation, current, epoch, resume, high)
+                report, resume, high, is_done = _read_chunk(engine, generation, current, epoch, resume, high, pace)
             failpoint("chunk.written")
             yield report
         failpoint("slice.read")
@@ -160,12 +173,13 @@ def _read_chunk(
     epoch: int,
     resume: str | None,
     high: Position | None,
+    pace: ChunkPace,
 ) -> tuple[ChunkReport, str | None, Position | None, bool]:
     table = generation.table
     # Noted before the read: whatever the stream commits from here on is newer than this chunk.
     basis = engine.destination.chunk_basis(table)
     chunk = engine.source.read_chunk(
-        engine.scope, table.name, part.range, resume, engine.chunk_limits(table.name), basis.stream_position
+        engine.scope, table.name, part.range, resume, engine.chunk_limits(table.name), not_before(engine.source, basis)
     )
     if has_marker(engine, table):
         high = later(high, highest(chunk.batch, engine.unit.settings(table.name).marker_column))
@@ -180,14 +194,18 @@ def _read_chunk(
         is_done=chunk.is_last,
         high=high,
         holds_stream=engine.leases.holds(stream_lease(table.schema)),
+        row_count=chunk.batch.row_count,
+        seconds=pace.lap(),
     )
     failpoint("chunk.read")
-    engine.writer.write([chunk.batch], commit)
+    receipt = engine.writer.write([chunk.batch], commit)
+    pace.committed(chunk.batch.row_count, receipt.locked_seconds)
     report = ChunkReport(table, part.name, chunk.batch.row_count, chunk.batch.byte_count)
     return report, chunk.resume, high, chunk.is_last
 
 
-def _close_if_read(engine: Engine, generation: GenerationState) -> None:
+def close_if_read(engine: Engine, generation: GenerationState) -> None:
+    """End a generation if all of its slices are read, whoever read them."""
     table = generation.table
     now = [g for g in engine.destination.generations(table.schema) if g.table == table]
     current = next((g for g in now if g.generation == generation.generation), None)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 import structlog
 
-from warp_resources.errors import TableFailure
+from warp_resources.errors import TableFailure, WarpError
 from warp_resources.failpoints import failpoint
 from warp_resources.model.batches import Changes, ErrorEntry, TableBatch, TableEventKind
 from warp_resources.model.positions import Aside, GenerationState, Position, StreamCommit
@@ -16,8 +17,13 @@ from warp_resources.model.tables import TableId
 from warp_resources.pipeline.aside import AsideTables, entry_of, write_cut
 from warp_resources.pipeline.engine import Engine
 from warp_resources.pipeline.new_tables import Verdict, barred, is_quarantined, verdict_on
-from warp_resources.pipeline.snapshot import ChunkReport, first_load, open_generation, read_generation
+from warp_resources.pipeline.snapshot import ChunkReport, first_load, open_generation, planned_slices, read_generation
 from warp_resources.pipeline.source_change import Effects, effects_of
+
+WORK_TIME = timedelta(seconds=20)
+"""How long all tables of a stream wait for one of them to be written; a cut takes a tenth of a second as a rule."""
+PASSING_LOCK = timedelta(milliseconds=50)
+"""What is only tried again, beside the stream, waits no longer for a lock."""
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +71,8 @@ class StreamRun:
             position=changes.position,
             aside=tuple(newly_barred),
             rejoined=tuple(its.table for its in rejoined),
+            lock_wait=self.aside.lock_wait,
+            work_time=WORK_TIME if len(self.covered) > 1 else None,
         )
         errors = [*effects.entries, *map(entry_of, newly_barred)]
         self._write_cut(without(batches, effects), commit, errors, rejoined, effects.failures)
@@ -121,14 +129,17 @@ class StreamRun:
 
     def readmit(self, table: TableId, generation: str) -> None:
         """Let a table that is set aside take part from here on, and read it again for all that it has missed."""
+        # No chunk reads anything older than what is saved, and the stream brings nothing that it has passed.
         self.save_position()
-        # Opened first: a crash in between leaves a reading to take up, never a table that is thought complete.
-        reading = open_generation(self.engine, table, generation)
+        planned_slices(self.engine, table)
         failpoint("table.rejoining")
-        sequence = self.engine.destination.admit(self.fence, [table], [])
+        # At once: of a reading that were open before, chunks could be under way that miss what the table missed.
+        sequence = self.engine.destination.admit(self.fence, [table], [], generation=generation)
         self.fence = replace(self.fence, sequence=sequence)
         self.aside.remove(table.name)
-        self.pending.append(reading)
+        found = self.engine.destination.generations(table.schema)
+        self.pending = [its for its in self.pending if its.table != table]
+        self.pending += [its for its in found if (its.table, its.generation) == (table, generation)]
 
     def set_aside(self, failure: TableFailure) -> None:
         """Go on without a table one of whose chunks could not be written; its readings stay open.
@@ -147,7 +158,8 @@ class StreamRun:
 
     def note(self, its: Aside, errors: Sequence[ErrorEntry] = (), batches: Sequence[TableBatch] = ()) -> None:
         """Commit where a table that is set aside is now, and what it has caught up with; the stream stays."""
-        commit = replace(self.fence, aside=(its,))
+        work_time = None if self.aside.portions.are_few(its.table.name) else WORK_TIME
+        commit = replace(self.fence, aside=(its,), lock_wait=PASSING_LOCK, work_time=work_time)
         receipt = self.engine.writer.write(batches, commit, errors)
         self._stayed(receipt.stream_sequence)
         self.aside.put(its)
@@ -178,7 +190,20 @@ class StreamRun:
             return None
         if chunk is None:
             self.reading = None
+        else:
+            self.engine.has_worked = True
         return chunk
+
+    def close(self) -> None:
+        """Leave the slice that is being read to whoever goes on; before, this very process could not take it again."""
+        self.aside.close()
+        reading, self.reading = self.reading, None
+        if reading is not None:
+            try:
+                reading.close()
+            except WarpError as error:
+                # Its lease expires by itself; why the stream ends matters more.
+                log.warning("slice not released", error=str(error))
 
     def _chunks(self) -> Generator[ChunkReport]:
         """One committed chunk per step over all open generations, until none is open."""
@@ -244,8 +269,7 @@ class StreamRun:
             failpoint("table.aside")
         self._take_back([its.table for its in rejoined if its.table not in left_out])
         for its in cut.left_out:
-            self.aside.put(its)
-            self.aside.postpone(its.table.name)
+            self.aside.leave_out(its)
 
     def _take_back(self, tables: Sequence[TableId]) -> None:
         for table in tables:
@@ -263,6 +287,7 @@ class StreamRun:
         self.fence = replace(self.fence, position=commit.position)
         self.moved = None
         self.saved_at = time.monotonic()
+        self.engine.has_worked = True
         self._stayed(sequence)
 
     def _stayed(self, sequence: int | None) -> None:

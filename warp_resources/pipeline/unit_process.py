@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -20,6 +21,8 @@ from warp_resources.pipeline.batch_progress import BatchProgress
 from warp_resources.pipeline.correlation import correlated
 from warp_resources.pipeline.engine import STREAM, Engine, Unit, open_engine
 from warp_resources.pipeline.lean import keep_pandas_out
+from warp_resources.pipeline.lookout import Lookout
+from warp_resources.pipeline.parallel import ReadingWish
 from warp_resources.pipeline.payload import receive_work, watch_parent
 from warp_resources.pipeline.replicate import Request, replicate
 from warp_resources.pipeline.retry import Backoff
@@ -29,8 +32,6 @@ from warp_resources.pipeline.stopping import stop_on_signals
 
 STAND_BY_SECONDS = 1.0
 ONCE_WAITS_SECONDS = 15.0
-STEADY_SECONDS = 60.0
-"""A session that lasted this long ends the incident before it."""
 
 STOPPED_FOR_GOOD = 64
 """Exit code of a child that an operator has to see to; any other is an accident, and it is started again."""
@@ -58,14 +59,17 @@ def serve(unit: Unit, request: Request, stop: threading.Event, run_id: str | Non
 
 
 def _sessions(unit: Unit, request: Request, stop: threading.Event, run_id: str) -> bool:
-    backoff = Backoff(unit.backoff, stop)
+    backoff = Backoff(unit.backoff, stop, Lookout(unit.config).answers)
     give_up_at = time.monotonic() + ONCE_WAITS_SECONDS
     progress = BatchProgress(unit.backoff.max_retries)
     announced: object = None
+    was_open = False
     while not stop.is_set():
-        began = time.monotonic()
+        engine: Engine | None = None
+        opened_at = 0.0
         try:
             with open_engine(unit, stop, run_id) as engine:
+                opened_at, was_open = time.monotonic(), True
                 return _session(engine, request, progress)
         except (LeaseHeld, FencedOut) as held:
             if request.once and time.monotonic() > give_up_at:
@@ -75,13 +79,19 @@ def _sessions(unit: Unit, request: Request, stop: threading.Event, run_id: str) 
                 announced = held.facts
             stop.wait(STAND_BY_SECONDS)
         except TransientError as error:
-            if time.monotonic() - began > STEADY_SECONDS:
-                backoff.reset()
+            if engine is not None and engine.has_worked:
+                backoff.worked(time.monotonic() - opened_at)
             if request.once and (backoff.is_exhausted or progress.has_failing):
                 raise
             level = log.error if backoff.is_exhausted else log.warning
             level("interrupted, will try again", unit=str(unit), attempt=backoff.attempt + 1, error=str(error))
-            backoff.pause()
+            backoff.pause(error)
+        except OperatorError as error:
+            if request.once or engine is not None or not was_open:
+                raise
+            # What could be opened before can be again once a grant, a password or a rule is mended.
+            log.error("cannot be opened again, will try", unit=str(unit), error=str(error))
+            backoff.pause(error)
     return not request.once
 
 
@@ -112,6 +122,7 @@ def _batch(engine: Engine, request: Request, progress: BatchProgress) -> bool:
     schedule = schema_settings(engine.unit.config, engine.unit.schema).schedule
     while not engine.stop.is_set():
         failures = sync_all(engine, progress, full_resync=request.full_resync, on_chunk=request.on_chunk)
+        engine.has_worked = True
         request.full_resync = False
         progress.end_resync()
         if request.once:
@@ -144,7 +155,7 @@ def sync_all(
         if full_resync and progress.is_read_again(table.name):
             continue
         try:
-            report = sync_table(engine, table.name, full_resync=full_resync, on_chunk=on_chunk)
+            report = sync_table(engine, table.name, full_resync=full_resync, wish=ReadingWish(on_chunk=on_chunk))
         except LeaseHeld as held:
             log.info("batch table is synchronised elsewhere", table=table.name, holder=held.facts.get("holder"))
             continue
@@ -209,4 +220,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stderr.flush()
+    # At once: all that matters is closed, and a stop that comes while drivers end would take the code's place.
+    os._exit(code)

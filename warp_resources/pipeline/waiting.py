@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from warp_resources.errors import OperatorError, TransientError
+from warp_resources.errors import ConnectionLost, OperatorError, TransientError, Unreachable
 from warp_resources.model.letters import FOREIGN_KEY, LetterSelection
 from warp_resources.model.replays import LetterOutcome
 from warp_resources.pipeline.engine import Engine
@@ -52,6 +52,9 @@ class WaitingRows:
             is_vain = not outcome.replayed and outcome.pending_count > FEW
             self.seconds = min(REST_SECONDS, self.seconds * 2) if is_vain else TRY_EVERY_SECONDS
             self.next_at = time.monotonic() + self.seconds
+        except (ConnectionLost, Unreachable):
+            # Whoever answers next may be another server, or this one as it was before: all is to be asked anew.
+            raise
         except (OperatorError, TransientError) as error:
             log.warning("waiting rows not tried", error=str(error))
             self.next_at = time.monotonic() + REST_SECONDS

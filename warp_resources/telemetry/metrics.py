@@ -56,6 +56,19 @@ BYTES_TRANSFERRED = Metric(f"{PREFIX}bytes_transferred_total", COUNTER, "Source 
 CONNECTION_UP = Metric(f"{PREFIX}connection_up", GAUGE, "1 where the database answers.", ("role", "database"))
 DEAD_LETTERS = Metric(f"{PREFIX}dead_letters", GAUGE, "Dead letters that are pending.")
 
+LOG_WINDOW = Metric(
+    f"{PREFIX}log_window_seconds",
+    GAUGE,
+    "The span that the source's log holds; missing where the source may not be asked.",
+    ("database", "schema"),
+)
+HISTORY_SHORT = Metric(
+    f"{PREFIX}history_short",
+    GAUGE,
+    "1 where the full log holds less than an hour, or less than three times what has yet to be read; else 0.",
+    ("database", "schema"),
+)
+
 METRICS = (
     RECORDS_PROCESSED,
     PROCESSING_RATE,
@@ -71,4 +84,6 @@ METRICS = (
     BYTES_TRANSFERRED,
     CONNECTION_UP,
     DEAD_LETTERS,
+    LOG_WINDOW,
+    HISTORY_SHORT,
 )

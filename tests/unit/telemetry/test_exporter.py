@@ -32,6 +32,8 @@ NAMES = {
     "cartridge_warp_bytes_transferred_total": ("database", "schema", "table"),
     "cartridge_warp_connection_up": ("role", "database"),
     "cartridge_warp_dead_letters": ("database", "schema", "table"),
+    "cartridge_warp_log_window_seconds": ("database", "schema"),
+    "cartridge_warp_history_short": ("database", "schema"),
 }
 
 

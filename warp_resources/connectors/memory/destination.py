@@ -15,7 +15,7 @@ from warp_resources.connectors.memory.comparison import MemoryComparison
 from warp_resources.connectors.memory.replaying import write_replay
 from warp_resources.connectors.memory.rows import plain_rows
 from warp_resources.connectors.memory.state import MemoryStateStore
-from warp_resources.connectors.memory.store import BATCH, STREAM, Contents, MemoryStore, now
+from warp_resources.connectors.memory.store import STREAM, Contents, MemoryStore, now
 from warp_resources.connectors.memory.write import demand_fence, write
 from warp_resources.errors import GenerationClosed, OperatorError
 from warp_resources.model.batches import ConformedBatch, ErrorEntry, WriteReceipt
@@ -112,9 +112,12 @@ class MemoryDestination:
         generation: str = "",
         errors: Sequence[ErrorEntry] = (),
         run_id: str = "",
+        fence: StreamCommit | None = None,
     ) -> StreamState:
         with self.store.transaction() as draft:
             known = draft.streams.get(schema)
+            if known is not None and fence is not None:
+                demand_fence(draft, fence)
             sequence, epoch = (known.sequence + 1, known.epoch + 1) if known else (1, 1)
             draft.streams[schema] = StreamState(position, sequence, epoch, now())
             for table in lost:
@@ -134,14 +137,21 @@ class MemoryDestination:
             draft.streams[schema] = replace(known, epoch=known.epoch + 1, updated_at=now())
             return draft.streams[schema]
 
-    def admit(self, commit: StreamCommit, tables: Sequence[TableId], dismissed: Sequence[TableId]) -> int:
+    def admit(
+        self,
+        commit: StreamCommit,
+        tables: Sequence[TableId],
+        dismissed: Sequence[TableId],
+        *,
+        generation: str = "",
+    ) -> int:
         with self.store.transaction() as draft:
             demand_fence(draft, commit)
             for table in tables:
-                if draft.table(table).state.mode == BATCH:
-                    generations.abandon_all(draft, table, "the table became a stream's")
-                generations.abandon_begun(draft, table, "it began before the stream covered the table")
+                generations.abandon_all(draft, table, "it began before the stream covered the table")
                 _cover(draft, table, commit.position)
+                if generation:
+                    generations.open_whole(draft, table, generation)
             for table in dismissed:
                 _cover(draft, table, None)
                 generations.abandon_all(draft, table, "the stream no longer covers the table")
@@ -207,12 +217,15 @@ class MemoryDestination:
                     "The slice is not open", remedy="Open its generation first", table=table, slice=slice_name
                 )
             stored.slice_epochs[slice_name] = stored.slice_epochs.get(slice_name, 0) + 1
+            stored.slice_readings[slice_name] = generation
             return stored.slice_epochs[slice_name], part
 
     def chunk_basis(self, table: TableId) -> ChunkBasis:
         contents = self.store.contents
         stored, stream = contents.tables.get(table), contents.streams.get(table.schema)
-        return ChunkBasis(stored.state.sequence if stored else 0, stream.position if stream else None)
+        if stored is None:
+            return ChunkBasis(0, stream.position if stream else None)
+        return ChunkBasis(stored.state.sequence, stream.position if stream else None, stored.state.aside_position)
 
     def close_generation(self, table: TableId, generation: str, run_id: str) -> int:
         with self.store.transaction() as draft:

@@ -53,7 +53,15 @@ def open_generation(
     )
     first = known.first_sequence if known else table.state.sequence
     ceiling = known.ceiling if known else ceiling
-    opened = GenerationState(table_id, generation, first, removes_stale and len(slices) == len(ranges), slices, ceiling)
+    opened = GenerationState(
+        table_id,
+        generation,
+        first,
+        removes_stale and len(slices) == len(ranges),
+        slices,
+        ceiling,
+        known.opened_at if known else now(),
+    )
     contents.generations[table_id, generation] = opened
     contents.read_at[table_id, generation] = now()
     return opened
@@ -107,13 +115,6 @@ def abandon_all(contents: Contents, table_id: TableId, reason: str) -> None:
         abandon(contents, table_id, opened.generation, reason)
 
 
-def abandon_begun(contents: Contents, table_id: TableId, reason: str) -> None:
-    """End the open readings of a table of which a chunk was written."""
-    for opened in contents.open_generations(table_id):
-        if any(part.is_done or part.resume is not None for part in opened.slices):
-            abandon(contents, table_id, opened.generation, reason)
-
-
 def abandon_idle(contents: Contents, schema: str, idle: timedelta, leases: Collection[str]) -> int:
     """End the readings that nobody has gone on with for a time; how many."""
     latest = now() - idle
@@ -158,5 +159,9 @@ def _highest(positions: list[Position]) -> Position | None:
 def _end(contents: Contents, table_id: TableId, generation: str) -> None:
     del contents.generations[table_id, generation]
     del contents.read_at[table_id, generation]
+    claims = contents.table(table_id).slice_readings
+    # Another reading may come by that name; whoever still reads for this one is none of its readers.
+    for name in [name for name, reading in claims.items() if reading == generation]:
+        del claims[name]
     if not contents.open_generations(table_id):
         contents.table(table_id).tombstones.clear()

@@ -78,6 +78,7 @@ class MemoryServer:
         self._databases: dict[str, dict[str, MemoryTable]] = {}
         self._log: list[LogEntry] = []
         self._first = 1
+        self._begun_at = datetime.now(UTC)
         self._transaction = 0
 
     @classmethod
@@ -126,6 +127,7 @@ class MemoryServer:
         with self.changed:
             self._first = self.end + 1
             self._log.clear()
+            self._begun_at = datetime.now(UTC)
 
     @property
     def end(self) -> int:
@@ -135,6 +137,16 @@ class MemoryServer:
     def has_after(self, number: int) -> bool:
         """Whether the log still has everything that follows an entry."""
         return number >= self._first - 1
+
+    @property
+    def is_trimmed(self) -> bool:
+        """Whether the log has ever forgotten anything."""
+        return self._first > 1
+
+    def log_times(self) -> tuple[datetime, datetime]:
+        """From when the log has everything, and the time of its newest entry."""
+        with self.changed:
+            return self._begun_at, self._log[-1].at if self._log else self._begun_at
 
     def log_after(self, number: int) -> list[LogEntry]:
         """The entries that follow one, oldest first."""

@@ -10,7 +10,14 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from warp_resources.connectors.interfaces import ChangeStream, MarkedRange, ReadLimits, SourceScope, SourceTable
+from warp_resources.connectors.interfaces import (
+    ChangeStream,
+    LogWindow,
+    MarkedRange,
+    ReadLimits,
+    SourceScope,
+    SourceTable,
+)
 from warp_resources.connectors.memory.columns import raw_columns
 from warp_resources.connectors.memory.key_texts import key_of
 from warp_resources.connectors.memory.keys import spell_key
@@ -66,6 +73,10 @@ class MemorySource:
 
     def log_end(self, scope: SourceScope) -> Position:
         return {LOG: self.server.end}
+
+    def log_window(self, scope: SourceScope) -> LogWindow | None:
+        oldest, newest = self.server.log_times()
+        return LogWindow(oldest, newest, self.server.is_trimmed, remedy="Trim the server's log later")
 
     def time_of(self, position: Position) -> datetime | None:
         """A place in this log is a number, not a time."""

@@ -50,6 +50,9 @@ class MemoryStateStore:
             held = self._store.leases.get(name)
             return held.holder if held is not None and held.expires > time.monotonic() else None
 
+    def end_frozen(self) -> None:
+        """Nobody waits for a lock here that a frozen process could hold."""
+
     def set_mandate(self, schema: str, ttl: timedelta) -> None:
         with self._store.exclusive():
             self._store.mandates[schema] = time.monotonic() + ttl.total_seconds()

@@ -93,13 +93,14 @@ class Run:
 
 @dataclass(slots=True)
 class StoredTable:
-    """One table: its marker, schema versions, rows by key text, plan, slice epochs and tombstones."""
+    """One table: its marker, schema versions, rows by key text, plan, slices as they are claimed, and tombstones."""
 
     state: TableState
     versions: list[SchemaVersion] = field(default_factory=list)
     rows: dict[str, StoredRow] = field(default_factory=dict)
     plan: list[KeyRange] = field(default_factory=list)
     slice_epochs: dict[str, int] = field(default_factory=dict)
+    slice_readings: dict[str, str] = field(default_factory=dict)
     tombstones: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -132,6 +133,7 @@ class StoredTable:
             dict(self.rows),
             list(self.plan),
             dict(self.slice_epochs),
+            dict(self.slice_readings),
             dict(self.tombstones),
         )
 

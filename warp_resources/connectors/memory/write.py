@@ -67,6 +67,7 @@ def demand_fence(contents: Contents, commit: Commit) -> None:
                 table is not None
                 and (commit.table, commit.generation) in contents.generations
                 and table.slice_epochs.get(commit.slice) == commit.epoch
+                and table.slice_readings.get(commit.slice) == commit.generation
             )
             where = f"{commit.slice} of {commit.table}"
         case BatchCommit():
@@ -93,7 +94,8 @@ def _write_table(contents: Contents, part: ConformedTable, commit: Commit, run_i
     written = _put_rows(table, part, sequence, is_newer, keep_equal=isinstance(commit, BatchCommit))
     delete_keys = [] if part.deletes is None else part.delete_keys().to_pylist()
     deleted = [key for key in delete_keys if not is_newer(key)]
-    if contents.open_generations(table_id):
+    if contents.open_generations(table_id) and not isinstance(commit, ChunkCommit):
+        # What a repair did not find says nothing of what came since, which another chunk may have read.
         table.tombstones |= dict.fromkeys(deleted, sequence)
     gone = table.remove(deleted, sequence)
     position = commit.place(table_id) if isinstance(commit, StreamCommit) else None
@@ -273,7 +275,14 @@ def _move_slice(contents: Contents, commit: ChunkCommit) -> None:
     def moved(part: SliceState) -> SliceState:
         if part.name != commit.slice:
             return part
-        return replace(part, resume=commit.resume, is_done=commit.is_done, high=commit.high)
+        return replace(
+            part,
+            resume=commit.resume,
+            is_done=commit.is_done,
+            high=commit.high,
+            row_count=part.row_count + commit.row_count,
+            seconds=part.seconds + commit.seconds,
+        )
 
     slices = tuple(moved(part) for part in generation.slices)
     contents.generations[commit.table, commit.generation] = replace(generation, slices=slices)

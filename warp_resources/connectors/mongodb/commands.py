@@ -17,7 +17,7 @@ from bson.raw_bson import RawBSONDocument
 from bson.timestamp import Timestamp
 from pymongo import MongoClient
 from pymongo.client_session import ClientSession
-from pymongo.errors import PyMongoError
+from pymongo.errors import ConnectionFailure, PyMongoError
 
 from warp_resources.connectors.mongodb.raw import Element, array_documents, elements
 from warp_resources.connectors.mongodb.tokens import ClusterTime
@@ -94,7 +94,12 @@ class Cursor:
             self._session.end_session()
 
     def _run(self, command: Mapping[str, Any]) -> Page:
-        reply = self._database.command(dict(command), codec_options=_RAW, session=self._session)
+        try:
+            reply = self._database.command(dict(command), codec_options=_RAW, session=self._session)
+        except ConnectionFailure:
+            # Whoever is to be told to give the cursor up would be waited for.
+            self._id = 0
+            raise
         page = _page(bytes(reply["cursor"].raw), reply.get("operationTime"))
         self._id = page.cursor_id
         return page

@@ -15,17 +15,20 @@ from pymongo.errors import (
     ServerSelectionTimeoutError,
 )
 
-from warp_resources.errors import HistoryLost, OperatorError, TransientError, Unreachable, WarpError
+from warp_resources.errors import ConnectionLost, HistoryLost, OperatorError, TransientError, Unreachable, WarpError
 
 UNAUTHORIZED, NAMESPACE_NOT_FOUND, TOKEN_NOT_FOUND, HISTORY_LOST, OVERSIZED = 13, 26, 280, 286, 10334
 UNKNOWN_OPTION = frozenset({9, 40415})
+_LOST = frozenset({HISTORY_LOST, 217})
+"""The second: of a transaction that goes over several entries of the oplog, the first are gone."""
 _AUTHENTICATION_FAILED, _NOT_A_REPLICA_SET = 18, 40573
 # Source: the driver specification of resumable errors, and the codes of killed or timed-out reads.
 _TRANSIENT = frozenset(
     {
         *(6, 7, 89, 9001),  # host unreachable or not found, network timeout, socket error
         *(91, 189, 10107, 11600, 11602, 13435, 13436),  # shutdown, step-down, not primary, in recovery
-        *(43, 237, 175, 134, 133, 63, 150, 13388),  # cursor or plan killed, stale routing, no read now
+        *(43, 237, 175, 134, 133, 63, 150, 13388, 234),  # cursor or plan killed, stale routing, no read now
+        136,  # the oplog overtook a cursor: who opens it again hears whether anything is lost
         *(50, 202, 262),  # out of time
         *(246, 239),  # snapshot unavailable
         *(24, 46, 112),  # locks and conflicts
@@ -49,7 +52,7 @@ def translated(address: str) -> Iterator[None]:
 def translate(error: PyMongoError, address: str) -> WarpError:
     """The engine's error for one of the driver's; texts of the server are left out, as they quote values."""
     if isinstance(error, ConnectionFailure):
-        cls = Unreachable if isinstance(error, ServerSelectionTimeoutError) else TransientError
+        cls = Unreachable if isinstance(error, ServerSelectionTimeoutError) else ConnectionLost
         return cls("MongoDB does not answer", remedy="Check that it runs and can be reached from here", server=address)
     if isinstance(error, InvalidOperation):
         # The driver has no code for it: of what it refuses, we do nothing but use a client that is closed.
@@ -87,7 +90,7 @@ def _of_code(error: OperationFailure, address: str) -> WarpError:
     facts = {"server": address, "code": code, "error": (error.details or {}).get("codeName", "unknown")}
     if code in _TRANSIENT or error.has_error_label("ResumableChangeStreamError"):
         return TransientError("MongoDB broke off a read", **facts)
-    if code == HISTORY_LOST:
+    if code in _LOST:
         return HistoryLost(
             "The oplog no longer has what follows the stream's position",
             remedy="Resync the schema's tables, and give the oplog more room: replSetResizeOplog",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from pymongo.errors import OperationFailure
+from pymongo.errors import AutoReconnect, OperationFailure
 
 from warp_resources.connectors.interfaces import SourceScope
 from warp_resources.connectors.mongodb.commands import Cursor, Page
@@ -18,6 +18,7 @@ from warp_resources.connectors.mongodb.tokens import ClusterTime, proved_time, r
 from warp_resources.errors import OversizedChange
 
 _PAGE_EVENTS, _LARGE_PAGE_BYTES = 5_000, 8_000_000
+_MOST_HANG_UPS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Feed:
         self._at: ClusterTime | None = None
         self._committed_at: ClusterTime = (0, 0)
         self._is_expanded, self._is_slim = True, False
+        self._hang_ups = 0
         self._cursor: Cursor | None = None
 
     def open(self) -> dict[str, Any]:
@@ -61,7 +63,8 @@ class Feed:
 
     def read(self, wait: timedelta, max_rows: int | None = None) -> EventPage:
         """The next page, at once if there are events, else after at most ``wait``; then it may be empty."""
-        batch_size = min(_PAGE_EVENTS, max_rows or _PAGE_EVENTS)
+        # A page that is full with one event names its token twice, which may be too much.
+        batch_size = max(2, min(_PAGE_EVENTS, max_rows or _PAGE_EVENTS))
         while True:
             self.open()
             assert self._cursor is not None
@@ -71,6 +74,9 @@ class Feed:
             except OperationFailure as error:
                 self._adapt(error)
                 continue
+            except AutoReconnect as error:
+                self._hang_up(error)
+                continue
             return self._taken(page, batch_size, committed_at)
 
     def close(self) -> None:
@@ -79,7 +85,26 @@ class Feed:
             self._cursor.close()
             self._cursor = None
 
+    def _hang_up(self, error: AutoReconnect) -> None:
+        """Go on over another connection: of an answer that proves too large the server hangs up (seen with 6.0)."""
+        self.close()
+        # All the others, such as a timeout or another primary, are no end of a connection.
+        if type(error) is not AutoReconnect:
+            raise error
+        self._hang_ups += 1
+        if self._hang_ups > _MOST_HANG_UPS:
+            raise self._oversized() from error
+        self._is_slim = True
+
+    def _oversized(self) -> OversizedChange:
+        return OversizedChange(
+            "One change is larger than MongoDB can send, even without its document",
+            remedy="Keep keys below a megabyte; reading the schema's tables again starts the stream anew behind it",
+            database=self._scope.database,
+        )
+
     def _taken(self, page: Page, batch_size: int, committed_at: ClusterTime) -> EventPage:
+        self._hang_ups = 0
         self._keep_place(page)
         if page.cursor_id == 0 or (self._is_slim and page.documents):
             # After an invalidation the server closes the cursor; past the large event we want documents again.
@@ -114,10 +139,6 @@ class Feed:
         elif error.code == OVERSIZED and not self._is_slim:
             self._is_slim = True
         elif error.code == OVERSIZED:
-            raise OversizedChange(
-                "One change is larger than MongoDB can send, even without its document",
-                remedy="Resync the schema's tables, which starts the stream anew behind it",
-                database=self._scope.database,
-            ) from error
+            raise self._oversized() from error
         else:
             raise error

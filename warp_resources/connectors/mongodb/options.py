@@ -12,6 +12,8 @@ from warp_resources.connectors.scalars import ConnectionString, File
 from warp_resources.uris import REMEDY
 
 _SRV = "mongodb+srv://"
+_HEARTBEAT_SECONDS, _LONGEST_CONNECTING_SECONDS = 2.0, 5.0
+"""Together the time after which a member that is frozen or cut off is given up, with all that is asked of it."""
 
 ReadPreference = Literal["primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest"]
 
@@ -64,7 +66,8 @@ class MongoOptions(BaseModel):
         arguments: dict[str, Any] = {
             "appname": "cartridge-warp",
             "serverSelectionTimeoutMS": round(self.connection_timeout * 1000),
-            "connectTimeoutMS": round(self.connection_timeout * 1000),
+            "connectTimeoutMS": round(min(self.connection_timeout, _LONGEST_CONNECTING_SECONDS) * 1000),
+            "heartbeatFrequencyMS": round(_HEARTBEAT_SECONDS * 1000),
             "socketTimeoutMS": round(self.read_timeout * 1000),
             "replicaSet": self.replica_set,
             "authSource": self.auth_source,

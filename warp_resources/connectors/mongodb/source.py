@@ -8,12 +8,20 @@ from typing import Any, ClassVar
 
 from bson.codec_options import CodecOptions
 
-from warp_resources.connectors.interfaces import ChangeStream, MarkedRange, ReadLimits, SourceScope, SourceTable
+from warp_resources.connectors.interfaces import (
+    ChangeStream,
+    LogWindow,
+    MarkedRange,
+    ReadLimits,
+    SourceScope,
+    SourceTable,
+)
 from warp_resources.connectors.mongodb import checks, keyed, marked, snapshot, tables
 from warp_resources.connectors.mongodb.connect import Connection
 from warp_resources.connectors.mongodb.decode import decode
 from warp_resources.connectors.mongodb.errors import translated
 from warp_resources.connectors.mongodb.feed import Feed
+from warp_resources.connectors.mongodb.log_window import log_window
 from warp_resources.connectors.mongodb.options import MongoOptions
 from warp_resources.connectors.mongodb.raw import KEY
 from warp_resources.connectors.mongodb.redaction import redacted
@@ -25,6 +33,7 @@ from warp_resources.connectors.mongodb.tokens import (
     seen_time,
     sort_key,
     tick_before,
+    token_of,
     token_time,
 )
 from warp_resources.model.batches import Chunk, Original, Replacements, TableBatch
@@ -76,6 +85,10 @@ class MongoSource:
         # A stream that starts now starts one tick after what its server has seen.
         return position_of(token, tick_before(token_time(token)))
 
+    def log_window(self, scope: SourceScope) -> LogWindow | None:
+        with translated(self._address):
+            return log_window(self._connection.reader(), self._address)
+
     def time_of(self, position: Position) -> datetime | None:
         seconds, _ = seen_time(position)
         return datetime.fromtimestamp(seconds, UTC)
@@ -84,7 +97,8 @@ class MongoSource:
         return seen_time(position) >= seen_time(target)
 
     def has_delivered(self, position: Position, other: Position) -> bool:
-        return sort_key(position) >= sort_key(other)
+        # A token that names no event sorts before those of its time, all of which may have been delivered.
+        return sort_key(position) >= sort_key(other) or seen_time(position) >= token_time(token_of(other))
 
     def stream(self, scope: SourceScope, after: Position) -> ChangeStream:
         return MongoChangeStream(self._connection.reader(), scope, after, self._address, self._longest_wait)

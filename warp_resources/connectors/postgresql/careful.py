@@ -26,6 +26,7 @@ from warp_resources.connectors.postgresql.table_commit import (
     begin_part,
     delete_staged,
     finish_part,
+    leaves_tombstones,
     merge_staged,
     outdated_keys,
     rule_of,
@@ -126,7 +127,7 @@ def _prepared(
         delete_staged(connection, part, locked, commit)
     elif part.deletes is not None:
         target = part.deletes.target
-        if locked.is_read:
+        if leaves_tombstones(locked, commit):
             # Also of a key whose delete is going to be refused.
             connection.execute(bury_keys(target.schema, target.staging, part.deletes.extra, sequence=locked.sequence))
         work = Work(2 * number + 1, part.deletes)

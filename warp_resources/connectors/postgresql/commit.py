@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from functools import partial
 
@@ -18,7 +19,7 @@ from warp_resources.connectors.postgresql.markers import (
     lock_tables,
     move_stream,
 )
-from warp_resources.connectors.postgresql.patience import patience
+from warp_resources.connectors.postgresql.patience import patience, work_time
 from warp_resources.connectors.postgresql.refusals import refusal_of
 from warp_resources.connectors.postgresql.session import Connection, Session
 from warp_resources.connectors.postgresql.staged import (
@@ -46,7 +47,13 @@ select t.name, exists (
 ) as has_pending, exists (
     select from cartridge_warp_metadata.generations as g
     where g.schema_name = %(schema)s and g.table_name = t.name and g.status = 'open'
-) as is_read, set_config('lock_timeout', coalesce(%(patience)s, current_setting('lock_timeout')), true)
+) as is_read, %(generation)s::text is null or exists (
+    select from cartridge_warp_metadata.generations as g
+    where g.schema_name = %(schema)s and g.table_name = t.name and g.generation = %(generation)s and g.status = 'open'
+) as is_open, set_config('lock_timeout', coalesce(%(patience)s, current_setting('lock_timeout')), true),
+    set_config('statement_timeout', case
+        when %(work_time)s::text::interval < current_setting('statement_timeout')::interval then %(work_time)s::text
+        else current_setting('statement_timeout') end, true) as work_time
 from unnest(%(tables)s::text[]) as t (name)
 """
 
@@ -90,6 +97,7 @@ def _write(
         marked = {batch.commit.table} if isinstance(batch.commit, BatchCommit) else set()
         noted = aside_tables(batch.commit)
         rows = lock_tables(connection, [*named, *(marked | noted) - named], _mode(batch.commit))
+        locked_at = time.monotonic()
         _refuse_overtaken(batch.commit, rows)
         locked = _locked(connection, parts, rows, batch.commit)
         failpoint("commit.locked")
@@ -104,10 +112,13 @@ def _write(
         add_errors(connection, batch.errors, batch.run_id)
         add_discards(connection, tables)
         failpoint("commit.ready")
+    # Into a table that is copied straight nobody else writes yet.
+    seconds = 0.0 if any(part.head is not None for part in parts) else time.monotonic() - locked_at
     failpoint("commit.done")
     for name, outcome in outcomes.items():
         rejections.note(name, outcome.rows, outcome.refused)
-    return WriteReceipt({name: outcome.receipt for name, outcome in outcomes.items()}, stream_sequence)
+    receipts = {name: outcome.receipt for name, outcome in outcomes.items()}
+    return WriteReceipt(receipts, stream_sequence, locked_seconds=seconds)
 
 
 def _write_parts(
@@ -219,8 +230,17 @@ def _locked(
     if not parts:
         return {}
     schema = parts[0].table.schema.table.schema
+    generation = commit.generation if isinstance(commit, ChunkCommit) else None
     asked = {"schema": schema, "tables": [name.name for name in rows], "patience": patience(commit)}
-    notes = connection.execute(_NOTES, asked).fetchall()
+    asked["work_time"] = work_time(commit)
+    notes = connection.execute(_NOTES, asked | {"generation": generation}).fetchall()
+    if not all(note.is_open for note in notes):
+        # It ended while this reader claimed the slice, and with it the tombstones that the chunk would have needed.
+        raise FencedOut(
+            "The generation has ended since its slice was claimed, so nothing of this chunk was committed",
+            remedy="Let the reading that follows it go on",
+            generation=generation,
+        )
     pending = {note.name for note in notes if note.has_pending}
     read = {note.name for note in notes if note.is_read}
     return {

@@ -122,7 +122,7 @@ class PostgresComparison:
         """Make the table of the keys seen, or make sure that it still is one of these keys."""
         if self._key is None:
             types = {column.stored: stored_type(column.type) for column in physical_schema(stored).columns}
-            verify_types(connection, stored.stored_schema, stored.stored_table, types)
+            verify_types(connection, stored, types)
             connection.execute(temporary_functions())
             connection.execute(make_seen(stored, self._seen))
             self._serial, self._key = self._session.serial, stored.key_columns

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from warp_resources.connectors.postgresql import markers
 from warp_resources.connectors.postgresql.closing import abandon
 from warp_resources.connectors.postgresql.letters import add_errors
-from warp_resources.connectors.postgresql.markers import BATCH, STREAM, lock_tables, move_stream, set_coverage
+from warp_resources.connectors.postgresql.markers import STREAM, lock_tables, move_stream, set_coverage
 from warp_resources.connectors.postgresql.opening import open_whole_reading
 from warp_resources.connectors.postgresql.session import Connection
 from warp_resources.model.batches import ErrorEntry
@@ -23,9 +23,10 @@ def start_stream(
     generation: str,
     errors: Sequence[ErrorEntry],
     run_id: str,
+    fence: StreamCommit | None,
 ) -> StreamState:
     """Put the stream at a new start; the lost tables are covered from there and are being read again."""
-    state = markers.start_stream(connection, schema, position)
+    state = markers.start_stream(connection, schema, position, fence)
     abandon(connection, lost, _any, "the stream had to start anew, so that every slice must be read again")
     lock_tables(connection, lost, STREAM)
     for table in lost:
@@ -36,19 +37,23 @@ def start_stream(
     return state
 
 
-def admit(connection: Connection, commit: StreamCommit, tables: Sequence[TableId], dismissed: Sequence[TableId]) -> int:
-    """Cover tables from the committed position on, under the stream's fence; its new sequence."""
+def admit(
+    connection: Connection,
+    commit: StreamCommit,
+    tables: Sequence[TableId],
+    dismissed: Sequence[TableId],
+    generation: str,
+) -> int:
+    """Cover tables from the committed position on, under the stream's fence, and open readings; its new sequence."""
     sequence = move_stream(connection, commit)
-    states = markers.table_states(connection, commit.schema)
-    batched = [table for table in tables if _mode(states, table) == BATCH]
-    # What a batch writer opened goes by its marker; a change that the stream has to see would be missed.
-    abandon(connection, batched, _any, "the table became a stream's")
-    # What was read before the stream covered the table may have missed changes since.
-    abandon(connection, tables, _is_begun, "it began before the stream covered the table")
+    # What was read before the stream covered the table, or is being read now, may have missed changes since.
+    abandon(connection, tables, _any, "it began before the stream covered the table")
     abandon(connection, dismissed, _any, "the table left the stream")
     lock_tables(connection, [*tables, *dismissed], STREAM)
     for table in tables:
         set_coverage(connection, table, commit.position)
+        if generation:
+            open_whole_reading(connection, table, generation)
     for table in dismissed:
         set_coverage(connection, table, None)
     return sequence
@@ -69,7 +74,3 @@ def _mode(states: dict[str, TableState], table: TableId) -> str | None:
 
 def _any(state: GenerationState) -> bool:
     return True
-
-
-def _is_begun(state: GenerationState) -> bool:
-    return any(part.is_done or part.resume is not None for part in state.slices)

@@ -121,17 +121,25 @@ class PostgresDestination:
         generation: str = "",
         errors: Sequence[ErrorEntry] = (),
         run_id: str = "",
+        fence: StreamCommit | None = None,
     ) -> StreamState:
         with self._session.transaction() as connection:
-            return covering.start_stream(connection, schema, position, lost, generation, errors, run_id)
+            return covering.start_stream(connection, schema, position, lost, generation, errors, run_id, fence)
 
     def seize_stream(self, schema: str) -> StreamState:
         with self._session.transaction() as connection:
             return markers.seize_stream(connection, schema)
 
-    def admit(self, commit: StreamCommit, tables: Sequence[TableId], dismissed: Sequence[TableId]) -> int:
+    def admit(
+        self,
+        commit: StreamCommit,
+        tables: Sequence[TableId],
+        dismissed: Sequence[TableId],
+        *,
+        generation: str = "",
+    ) -> int:
         with self._session.transaction() as connection:
-            return covering.admit(connection, commit, tables, dismissed)
+            return covering.admit(connection, commit, tables, dismissed, generation)
 
     def seize_table(self, table: TableId, mode: str) -> TableState:
         with self._session.transaction() as connection:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from warp_resources.errors import OperatorError, TransientError, Unreachable, WarpError
+from warp_resources.errors import ConnectionLost, Exhausted, OperatorError, TransientError, Unreachable, WarpError
 from warp_resources.masking import mask
 
 # Classes and codes that a later attempt may get past; everything unknown is the operator's.
@@ -21,12 +21,14 @@ _TRANSIENT = {
     "55006": "An object is in use",
     "55P03": "A lock was not granted in time",
     "57014": "The statement took longer than its timeout",
-    "57P01": "The server is shutting down",
+    "57P01": "The server ended the connection: it shuts down, or another process waited for a lock of this one",
     "57P02": "The server crashed and restarts",
     "57P03": "The server is starting up",
     "57P05": "The server ended an idle session",
     "58030": "The server could not read or write a file",
 }
+_BROKEN_OFF = {"25P03", "25P04", "57P01", "57P02", "57P05"}
+"""With these, the server ends the connection too."""
 _REMEDIES = {
     "25006": "Point connection_string at the primary if this lasts",
     "28000": "Check the user, the database and pg_hba.conf",
@@ -34,7 +36,7 @@ _REMEDIES = {
     "3D000": "Create the database, or correct its name in connection_string",
     "3F000": "Create the schema, or grant CREATE on the database",
     "42701": "Rename or drop the column that was added by hand",
-    "42P01": "Restore the table, or delete its rows in schema_registry and sync_markers to load it again",
+    "42P01": "Restore it, or read a table of the source again: cartridge-warp resync --table SCHEMA.TABLE",
     "53100": "Free disk space on the database server",
     "53300": "Raise max_connections or close other sessions",
     "57014": "Raise transaction_timeout if this repeats",
@@ -77,7 +79,8 @@ def translate(error: psycopg.Error, endpoint: Endpoint) -> WarpError:
     remedy = missing_grant(error, endpoint) if code == "42501" else _REMEDIES.get(code)
     facts = {**endpoint.facts(), **_named(error), "sqlstate": code}
     if code in _TRANSIENT or code[:2] in _TRANSIENT_CLASSES:
-        return TransientError(_TRANSIENT.get(code) or _message(error, endpoint), remedy=remedy, **facts)
+        cls = _kind(code)
+        return cls(_TRANSIENT.get(code) or _message(error, endpoint), remedy=remedy, **facts)
     if code[:2] in _CONTENT_CLASSES:
         # The server's own words would quote the value.
         kind = type(error).__name__
@@ -87,6 +90,12 @@ def translate(error: psycopg.Error, endpoint: Endpoint) -> WarpError:
             **facts,
         )
     return OperatorError(f"PostgreSQL: {_message(error, endpoint)}", remedy=remedy, **facts)
+
+
+def _kind(code: str) -> type[TransientError]:
+    if code in _BROKEN_OFF or code[:2] == "08":
+        return ConnectionLost
+    return Exhausted if code[:2] == "53" else TransientError
 
 
 def translate_connecting(error: psycopg.Error, endpoint: Endpoint) -> WarpError:
@@ -120,7 +129,7 @@ def _without_code(error: psycopg.Error, endpoint: Endpoint) -> WarpError:
             remedy=_REMEDIES[code],
             **endpoint.facts(),
         )
-    return TransientError(
+    return ConnectionLost(
         f"PostgreSQL does not answer at {endpoint.host}:{endpoint.port}: {_last_line(words)}",
         remedy="Check that the server runs and can be reached from here",
         **endpoint.facts(),

@@ -54,12 +54,18 @@ def _create(connection: Connection, schema: TableSchema) -> None:
             table=schema.table,
             stored=f"{schema.stored_schema}.{schema.stored_table}",
         )
-    if not _has_schema(connection, schema.stored_schema):
-        # Not `if not exists`: that asks for CREATE on the database even where the schema is there.
-        connection.execute("select pg_advisory_xact_lock(%s)", [_SCHEMA_LOCK])
-        if not _has_schema(connection, schema.stored_schema):
-            connection.execute(create_schema(schema.stored_schema))
+    make_schema(connection, schema.stored_schema)
     connection.execute(create_table(schema))
+
+
+def make_schema(connection: Connection, name: str) -> None:
+    """Make a destination schema where it is missing."""
+    if _has_schema(connection, name):
+        return
+    # Not `if not exists`: that asks for CREATE on the database even where the schema is there.
+    connection.execute("select pg_advisory_xact_lock(%s)", [_SCHEMA_LOCK])
+    if not _has_schema(connection, name):
+        connection.execute(create_schema(name))
 
 
 def _alter(connection: Connection, part: ConformedTable, run_id: str) -> None:

@@ -18,9 +18,12 @@ from warp_resources.model.tables import TableId
 _KEY = "schema_name = %(schema)s and table_name = %(table)s"
 _GENERATION = f"{_KEY} and generation = %(generation)s"
 _SLICE = f"{_GENERATION} and slice = %(slice)s"
+# Status is read before metadata of an earlier version is migrated: there the last two columns are not yet.
 _OPEN = """
 select g.table_name, g.generation, g.first_sequence, g.is_whole, g.ceiling, g.opened_at,
-    s.slice, s.lower_bound, s.upper_bound, s.resume, s.is_done, s.high
+    s.slice, s.lower_bound, s.upper_bound, s.resume, s.is_done, s.high,
+    coalesce((to_jsonb(s) ->> 'row_count')::bigint, 0) as row_count,
+    coalesce((to_jsonb(s) ->> 'seconds')::double precision, 0) as seconds
 from cartridge_warp_metadata.generations as g join cartridge_warp_metadata.slices as s
     on s.schema_name = g.schema_name and s.table_name = g.table_name and s.generation = g.generation
 where g.status = 'open' and g.schema_name = %(schema)s
@@ -58,7 +61,8 @@ where schema_name = %(schema)s and table_name = %(table)s and marker_type = 'sna
 """
 _MOVE_SLICE = f"""
 update cartridge_warp_metadata.slices
-set resume = %(resume)s, is_done = %(done)s, high = coalesce(%(high)s, high), updated_at = clock_timestamp()
+set resume = %(resume)s, is_done = %(done)s, high = coalesce(%(high)s, high), row_count = row_count + %(rows)s,
+    seconds = seconds + %(seconds)s, updated_at = clock_timestamp()
 where {_SLICE}
 """
 # Whoever still reads a slice of an ended generation must not commit: the tombstones it needs are gone.
@@ -211,7 +215,9 @@ def move_slice(connection: Connection, commit: ChunkCommit) -> None:
             epoch=commit.epoch,
         )
     high = None if commit.high is None else Jsonb(commit.high)
-    connection.execute(_MOVE_SLICE, key | {"resume": commit.resume, "done": commit.is_done, "high": high})
+    reached = {"resume": commit.resume, "done": commit.is_done, "high": high}
+    read = {"rows": commit.row_count, "seconds": commit.seconds}
+    connection.execute(_MOVE_SLICE, key | reached | read)
 
 
 def release_slices(connection: Connection, table: TableId, generation: str) -> None:
@@ -247,10 +253,13 @@ def _state(schema: str, rows: list[Any]) -> GenerationState:
                 resume=row.resume,
                 is_done=row.is_done,
                 high=row.high,
+                row_count=row.row_count,
+                seconds=row.seconds,
             )
             for row in rows
         ),
         ceiling=first.ceiling,
+        opened_at=first.opened_at,
     )
 
 

@@ -19,7 +19,9 @@ values (%(name)s, %(token)s, %(host)s, %(pid)s, %(started)s, %(label)s, clock_ti
 on conflict (name) do update set token = excluded.token, host = excluded.host, pid = excluded.pid,
     started = excluded.started, label = excluded.label, taken_at = clock_timestamp(), expires_at = excluded.expires_at
 where l.expires_at < clock_timestamp() or l.token = %(previous)s
+    or l.expires_at > clock_timestamp() + 2 * %(ttl)s::interval
 """
+# The last of these: no living holder has one that lasts for so long, but a clock that was set back leaves it behind.
 _RENEW = """
 update cartridge_warp_metadata.leases set expires_at = clock_timestamp() + %(ttl)s
 where (name, token::text) in (select * from unnest(%(names)s::text[], %(tokens)s::text[]))

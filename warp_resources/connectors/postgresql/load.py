@@ -12,7 +12,9 @@ from pgpq.schema import Jsonb
 from psycopg import sql
 
 from warp_resources.connectors.postgresql.session import Connection
-from warp_resources.errors import OperatorError
+from warp_resources.connectors.postgresql.table_failures import made_anew
+from warp_resources.errors import TableFailure
+from warp_resources.model.tables import TableSchema
 
 _SLICE_BYTES = 4 * 2**20
 _MOST_SLICE_ROWS = 50_000
@@ -46,11 +48,11 @@ def encoded(rows: pa.RecordBatch, types: Sequence[str]) -> Iterator[bytes]:
     yield header + encoder.finish()
 
 
-def verify_types(connection: Connection, schema: str, table: str, expected: dict[str, str]) -> None:
+def verify_types(connection: Connection, schema: TableSchema, expected: dict[str, str]) -> None:
     """Prove that a table's columns have the types that a straight COPY or a comparison is about to assume.
 
     Raises:
-        OperatorError: a column is missing or was altered by hand.
+        TableFailure: the table or a column is missing, or was altered by hand.
     """
     found = dict(
         connection.execute(
@@ -60,15 +62,19 @@ def verify_types(connection: Connection, schema: str, table: str, expected: dict
             " join pg_class as c on c.oid = a.attrelid join pg_namespace as n on n.oid = c.relnamespace"
             " join pg_type as d on d.oid = a.atttypid"
             " where n.nspname = %s and c.relname = %s and a.attnum > 0 and not a.attisdropped",
-            [schema, table],
+            [schema.stored_schema, schema.stored_table],
         ).fetchall()
     )
+    if not found:
+        raise TableFailure(
+            "The table was dropped in the destination", remedy=made_anew(schema.table), table=schema.table
+        )
     for column, type_name in expected.items():
         if found.get(column) != type_name:
-            raise OperatorError(
+            raise TableFailure(
                 "A column is not of the type that its registry entry says",
-                remedy=f"Alter it back to {type_name}, or drop the table and its markers to load it again",
-                table=f"{schema}.{table}",
+                remedy=f"Alter it back to {type_name}; or drop the table. {made_anew(schema.table)}",
+                table=schema.table,
                 column=column,
                 found=found.get(column, "no such column"),
             )

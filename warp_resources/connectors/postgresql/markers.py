@@ -36,6 +36,7 @@ insert into cartridge_warp_metadata.sync_markers as m (schema_name, table_name, 
 values (%(schema)s, '', 'stream', %(position)s, 1, 1)
 on conflict (schema_name, table_name, marker_type, slice) do update
 set position = excluded.position, sequence = m.sequence + 1, epoch = m.epoch + 1, updated_at = clock_timestamp()
+where %(epoch)s::bigint is null or (m.epoch = %(epoch)s and m.sequence = %(sequence)s)
 returning {_STREAM_COLUMNS}
 """
 _SEIZE_STREAM = f"""
@@ -60,7 +61,7 @@ insert into cartridge_warp_metadata.sync_markers (schema_name, table_name, marke
 values (%(schema)s, %(table)s, %(mode)s, %(sequence)s) on conflict do nothing
 """
 _BASIS = f"""
-select m.sequence, m.marker_type, (
+select m.sequence, m.marker_type, m.aside_position, (
     select position from cartridge_warp_metadata.sync_markers where {_STREAM_ROW}
 ) as stream_position
 from cartridge_warp_metadata.sync_markers as m where m.schema_name = %(schema)s and m.table_name = %(table)s
@@ -105,9 +106,23 @@ def stream_state(connection: Connection, schema: str) -> StreamState | None:
     return None if row is None else StreamState(*row)
 
 
-def start_stream(connection: Connection, schema: str, position: Position) -> StreamState:
-    """Make or move the stream's row, with a higher epoch and sequence."""
-    return _stream(connection.execute(_START, {"schema": schema, "position": Jsonb(position)}).fetchone(), schema)
+def start_stream(
+    connection: Connection, schema: str, position: Position, fence: StreamCommit | None = None
+) -> StreamState:
+    """Make or move the stream's row, with a higher epoch and sequence; ``fence``: only if the row is still as it says.
+
+    Raises:
+        FencedOut: another writer has moved it since, or made it.
+    """
+    its = {"epoch": fence and fence.epoch, "sequence": fence and fence.sequence}
+    row = connection.execute(_START, {"schema": schema, "position": Jsonb(position)} | its).fetchone()
+    if row is None:
+        raise FencedOut(
+            "Another writer has started this stream or moved it, so it is not put at a new start",
+            remedy="Let that process go on",
+            schema=schema,
+        )
+    return _stream(row, schema)
 
 
 def seize_stream(connection: Connection, schema: str) -> StreamState:
@@ -162,7 +177,9 @@ def chunk_basis(connection: Connection, table: TableId) -> ChunkBasis:
     row = connection.execute(_BASIS, {"schema": table.schema, "table": table.name}).fetchone()
     if row is None:
         raise OperatorError("The table has no marker yet", remedy="Open a generation first", table=table)
-    return ChunkBasis(row.sequence, row.stream_position if row.marker_type == STREAM else None)
+    if row.marker_type != STREAM:
+        return ChunkBasis(row.sequence, None)
+    return ChunkBasis(row.sequence, row.stream_position, row.aside_position)
 
 
 def advance_table(
@@ -215,6 +232,14 @@ def set_loaded(connection: Connection, table: TableId, position: Position | None
             "table": table.name,
             "position": None if position is None else Jsonb(position),
         },
+    )
+
+
+def set_unloaded(connection: Connection, table: TableId) -> None:
+    """Say that a table has to be read whole before anything can be told of it."""
+    connection.execute(
+        f"update cartridge_warp_metadata.sync_markers set is_loaded = false where {_OWN_ROW}",
+        {"schema": table.schema, "table": table.name},
     )
 
 

@@ -11,6 +11,7 @@ from warp_resources.connectors.postgresql.markers import STREAM, lock_tables
 from warp_resources.connectors.postgresql.merge import table_identifier
 from warp_resources.connectors.postgresql.plans import save_plan, table_plan
 from warp_resources.connectors.postgresql.registry import is_stored, latest_schema
+from warp_resources.connectors.postgresql.remaking import end_readings, is_gone, remake
 from warp_resources.connectors.postgresql.session import Connection
 from warp_resources.model.positions import GenerationState, KeyRange, Position
 from warp_resources.model.tables import TableId
@@ -25,9 +26,14 @@ def open_reading(
     *,
     removes_stale: bool = True,
 ) -> GenerationState:
-    """Open a generation over the stored plan, or take up and widen the open one of that name."""
+    """Open a generation over the stored plan, or take up and widen the open one of that name.
+
+    A table that was dropped here is made again by one that is whole.
+    """
+    if is_gone(connection, table):
+        end_readings(connection, table)
     row = lock_tables(connection, [table], STREAM)[table]
-    return begin_generation(
+    state = begin_generation(
         connection,
         table,
         generation,
@@ -37,6 +43,9 @@ def open_reading(
         ceiling=ceiling,
         removes_stale=removes_stale,
     )
+    if state.is_whole:
+        remake(connection, table)
+    return state
 
 
 def open_whole_reading(connection: Connection, table: TableId, generation: str) -> None:

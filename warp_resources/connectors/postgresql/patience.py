@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 from warp_resources.connectors.postgresql.session import Connection
-from warp_resources.model.positions import ChunkCommit, Commit, ReplayCommit, StreamCommit
+from warp_resources.model.positions import BatchCommit, ChunkCommit, Commit, ReplayCommit, StreamCommit
 
 ALTERING = "5s"
 """Who waits for longer than this to alter a table keeps its readers waiting."""
 _LONG, _SHORT = "5s", "500ms"
+_BATCH = "30s"
 
 _SHORTEN = """
 select current_setting('lock_timeout') as before, set_config('lock_timeout',
@@ -22,17 +24,31 @@ _LIMIT = "select set_config('lock_timeout', %s, true)"
 def patience(commit: Commit) -> str | None:
     """How long a commit waits for a lock on a table, None where it is not for the commit to say.
 
-    All tables of a stream wait while it does; what is only tried again, beside it, waits less still.
+    All tables of a stream wait while it does; what is only tried again, beside it, waits less still. After a batch
+    table, others of its schema come.
     """
     match commit:
         case StreamCommit():
-            return _SHORT if commit.aside else _LONG
+            if commit.lock_wait is None:
+                return _SHORT if commit.aside else _LONG
+            return _setting(commit.lock_wait)
         case ReplayCommit():
             return _SHORT
         case ChunkCommit(holds_stream=True):
             return _LONG
+        case BatchCommit():
+            return _BATCH
         case _:
             return None
+
+
+def work_time(commit: Commit) -> str | None:
+    """How long one statement of a commit may take, None where the session's own limit is to hold."""
+    return _setting(commit.work_time) if isinstance(commit, StreamCommit) and commit.work_time else None
+
+
+def _setting(span: timedelta) -> str:
+    return f"{max(1, round(span / timedelta(milliseconds=1)))}ms"
 
 
 def limit_wait(connection: Connection, commit: Commit) -> None:

@@ -42,9 +42,9 @@ select exists (
 )
 """
 _NAME = """
-insert into cartridge_warp_metadata.name_map (schema_name, table_name, column_name, stored_name)
-values (%s, %s, %s, %s)
-on conflict (schema_name, table_name, column_name) do update set stored_name = excluded.stored_name
+insert into cartridge_warp_metadata.name_map (schema_name, table_name, column_name, stored_name, is_table)
+values (%s, %s, %s, %s, %s)
+on conflict (schema_name, table_name, column_name, is_table) do update set stored_name = excluded.stored_name
 """
 
 
@@ -99,17 +99,17 @@ def add_version(connection: Connection, schema: TableSchema, made: Sequence[Sche
         **({"overflowed": list(schema.overflowed)} if schema.overflowed else {}),
     }
     connection.execute(_INSERT, [table.schema, table.name, schema.version, Jsonb(document), Jsonb(changes), run_id])
-    names = [] if schema.stored_table == table.name else [("", schema.stored_table)]
+    names = [] if schema.stored_table == table.name else [("", schema.stored_table, True)]
     changed = {change.after.name for change in made if change.after is not None}
     is_new = schema.version == 1
     renamed = {its.after.name for its in made if its.after is not None and its.kind is ChangeKind.RENAME_COLUMN}
     names += [
-        (c.name, c.stored)
+        (c.name, c.stored, False)
         for c in schema.columns
         if (c.stored != c.name and (is_new or c.name in changed)) or c.name in renamed
     ]
-    for column_name, stored_name in names:
-        connection.execute(_NAME, [table.schema, table.name, column_name, stored_name])
+    for column_name, stored_name, is_table in names:
+        connection.execute(_NAME, [table.schema, table.name, column_name, stored_name, is_table])
 
 
 def _column(column: Column) -> dict[str, object]:

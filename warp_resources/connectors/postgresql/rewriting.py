@@ -35,6 +35,7 @@ from warp_resources.connectors.postgresql.rewrites import (
     state_of,
 )
 from warp_resources.connectors.postgresql.session import Connection, Session
+from warp_resources.connectors.postgresql.table_failures import made_anew
 from warp_resources.errors import TableFailure
 from warp_resources.evolution.losses import stored_negative_zeros
 from warp_resources.evolution.rewriting import end_rewrites
@@ -110,7 +111,7 @@ def _advance(connection: Connection, pace: Pace, table: TableId, run_id: str) ->
     if not is_stored(connection, schema):
         raise TableFailure(
             "The table that is being rewritten is gone",
-            remedy="Restore it, or delete its rows in schema_registry and sync_markers to load it again",
+            remedy=made_anew(table),
             table=table,
         )
     if not connection.execute(_HAS_FUNCTIONS).fetchall()[0].is_there:

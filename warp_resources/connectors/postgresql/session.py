@@ -12,6 +12,7 @@ from psycopg.rows import namedtuple_row
 
 from warp_resources.connectors.postgresql.errors import Endpoint, translate, translate_connecting
 from warp_resources.connectors.postgresql.options import PostgresOptions
+from warp_resources.connectors.postgresql.watched import OWN_START, Watch, WatchedConnection
 from warp_resources.errors import OperatorError
 from warp_resources.failpoints import failpoint
 
@@ -34,11 +35,17 @@ _SETTINGS = {
     "jit": "off",
     # A writer that was paused inside a transaction must not hold its locks for long.
     "idle_in_transaction_session_timeout": "15s",
+    # A stream may have nothing to say for long.
+    "idle_session_timeout": "0",
     "tcp_keepalives_idle": "10",
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
 }
 _TRANSACTION_GRACE_MILLISECONDS = 1_000
+# The locks of a process that was killed within a long statement go a second later, not at its end. Servers on Windows
+# cannot look for that.
+_NOTICE_THE_DEAD = """case when version() !~* 'windows|mingw|visual c|msvc' then
+    set_config('client_connection_check_interval', '1s', false) end"""
 
 
 class Session:
@@ -108,7 +115,7 @@ class Session:
 def connect(options: PostgresOptions, endpoint: Endpoint) -> Connection:
     """A new connection with the settings that every statement here relies on."""
     address = conninfo.make_conninfo(options.connection_string.get_secret_value(), **options.connection_parameters())
-    connection: Connection = psycopg.connect(address, autocommit=True, row_factory=namedtuple_row)
+    connection = WatchedConnection.connect(address, autocommit=True, row_factory=namedtuple_row)
     try:
         if connection.info.parameter_status("server_encoding") != "UTF8":
             raise OperatorError(
@@ -116,7 +123,8 @@ def connect(options: PostgresOptions, endpoint: Endpoint) -> Connection:
                 remedy="Create a database with: create database ... encoding 'UTF8' template template0",
                 **endpoint.facts(),
             )
-        connection.execute(_settings(options, connection.info.server_version))
+        row = connection.execute(_settings(options, connection.info.server_version)).fetchone()
+        connection.watch = Watch(address, connection.info.backend_pid, row and row.backend_start)
     except BaseException:
         connection.close()
         raise
@@ -133,7 +141,7 @@ def _settings(options: PostgresOptions, version: int) -> sql.Composed:
         sql.SQL("set_config({}, {}, false) as {}").format(sql.Literal(name), sql.Literal(value), sql.Identifier(name))
         for name, value in settings.items()
     ]
-    return sql.SQL("select {}").format(sql.SQL(", ").join(calls))
+    return sql.SQL("select {}").format(sql.SQL(", ").join([*calls, sql.SQL(_NOTICE_THE_DEAD), sql.SQL(OWN_START)]))
 
 
 def _endpoint(options: PostgresOptions) -> Endpoint:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from warp_resources.connectors.postgresql import leases as table
+from warp_resources.connectors.postgresql.frozen import FrozenSessions
 from warp_resources.connectors.postgresql.migrations import is_prepared, prepare
 from warp_resources.connectors.postgresql.options import PostgresOptions
 from warp_resources.connectors.postgresql.session import Connection, Session
@@ -23,6 +24,7 @@ class PostgresStateStore:
         self._session = Session(options)
         self._guard = threading.Lock()
         self._is_prepared = False
+        self._frozen = FrozenSessions()
 
     def take_lease(self, name: str, holder: Holder, ttl: timedelta) -> Lease:
         with self._connected() as connection:
@@ -39,6 +41,10 @@ class PostgresStateStore:
     def lease_holder(self, name: str) -> Holder | None:
         with self._connected() as connection:
             return table.lease_holder(connection, name)
+
+    def end_frozen(self) -> None:
+        with self._connected() as connection:
+            self._frozen.end(connection)
 
     def set_mandate(self, schema: str, ttl: timedelta) -> None:
         with self._connected() as connection:

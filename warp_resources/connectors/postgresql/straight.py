@@ -68,7 +68,7 @@ def copy_tail(connection: Connection, part: ConformedTable, head: int, *, sequen
     stored = {column.stored: stored_type(column.type) for column in schema.columns}
     stored |= {SEQUENCE: "bigint", SYNCED_AT: "timestamp with time zone"}
     columns = [*rows.schema.names, SEQUENCE, SYNCED_AT]
-    verify_types(connection, schema.stored_schema, schema.stored_table, {name: stored[name] for name in columns})
+    verify_types(connection, schema, {name: stored[name] for name in columns})
     whole = _stamped(rows, sequence, _now(connection))
     try:
         with connection.transaction():

@@ -190,7 +190,7 @@ def delete_staged(connection: Connection, part: TablePart, locked: LockedTable, 
     if staged is None:
         return 0
     target, sequence = staged.target, locked.sequence
-    if locked.is_read:
+    if leaves_tombstones(locked, commit):
         connection.execute(bury_keys(target.schema, target.staging, staged.extra, sequence=sequence))
     if not part.table.schema.version:
         return 0
@@ -203,6 +203,14 @@ def delete_staged(connection: Connection, part: TablePart, locked: LockedTable, 
         basis=commit.basis if isinstance(commit, ChunkCommit) else None,
     )
     return connection.execute(deletion).rowcount
+
+
+def leaves_tombstones(locked: LockedTable, commit: Commit) -> bool:
+    """Whether the commit's deletes are to hold back chunks that are under way.
+
+    Those of a repair are not: what it did not find says nothing of what came since, which a chunk may have read.
+    """
+    return locked.is_read and not isinstance(commit, ChunkCommit)
 
 
 def _keys(table: ConformedTable) -> list[str | None]:

@@ -22,23 +22,25 @@ from pymongo.errors import (
 from warp_resources.connectors.mongodb.connect import Connection, address_of
 from warp_resources.connectors.mongodb.errors import translate, translated
 from warp_resources.connectors.mongodb.options import MongoOptions
-from warp_resources.errors import HistoryLost, OperatorError, TransientError, Unreachable
+from warp_resources.errors import ConnectionLost, HistoryLost, OperatorError, TransientError, Unreachable
 
 
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
         (ServerSelectionTimeoutError("no"), Unreachable),
-        (AutoReconnect("no"), TransientError),
-        (NetworkTimeout("no"), TransientError),
-        (NotPrimaryError("no"), TransientError),
-        (WaitQueueTimeoutError("no"), TransientError),
+        (AutoReconnect("no"), ConnectionLost),
+        (NetworkTimeout("no"), ConnectionLost),
+        (NotPrimaryError("no"), ConnectionLost),
+        (WaitQueueTimeoutError("no"), ConnectionLost),
         (CursorNotFound("no", 43), TransientError),
         (ExecutionTimeout("no", 50), TransientError),
         (OperationFailure("no", 11600), TransientError),
         (OperationFailure("no", 1, {"errorLabels": ["ResumableChangeStreamError"]}), TransientError),
         (InvalidOperation("no"), TransientError),
         (OperationFailure("no", 286), HistoryLost),
+        (OperationFailure("no", 217), HistoryLost),
+        (OperationFailure("no", 136), TransientError),
         (OperationFailure("no", 280), OperatorError),
         (OperationFailure("no", 13), OperatorError),
         (OperationFailure("no", 18), OperatorError),
