@@ -55,6 +55,10 @@ class TableFailure(OperatorError):
     """One table cannot go on as it is (``facts['table']``, a ``TableId``); the others of its schema can."""
 
 
+class TableSlow(TableFailure):
+    """Writing one table takes longer than the others of its stream are to wait."""
+
+
 class TablesAside(OperatorError):
     """Tables of a schema are set aside; all others are complete."""
 

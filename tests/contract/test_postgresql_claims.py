@@ -1,19 +1,21 @@
-"""A slice that is claimed while its reading ends, in PostgreSQL, where the one transaction does not see the other."""
+"""What begins while something else ends, in PostgreSQL, where the one transaction does not see the other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 from pydantic import SecretStr
 
 from tests.contract.postgresql_lab import CREATE, Lab, column, conformed, opened, schema_of
-from warp_resources.connectors.postgresql import generations
+from warp_resources.connectors.postgresql import covering, generations
+from warp_resources.connectors.postgresql.markers import LockedRow, lock_tables
+from warp_resources.connectors.postgresql.opening import open_reading
 from warp_resources.connectors.postgresql.options import PostgresOptions
-from warp_resources.connectors.postgresql.session import Session
+from warp_resources.connectors.postgresql.session import Connection, Session
 from warp_resources.errors import FencedOut
 from warp_resources.model.positions import ChunkCommit, KeyRange
-from warp_resources.model.tables import Kind
+from warp_resources.model.tables import Kind, TableId
 
 pytestmark = pytest.mark.servers
 
@@ -46,3 +48,24 @@ def test_a_claim_that_outlives_its_reading_revives_no_deleted_row(lab: Lab) -> N
     with pytest.raises(FencedOut):
         lab.commit(conformed(USERS, row), late)
     assert lab.rows(USERS) == []
+
+
+# SPEC: R4 M5  FAULTS: 6
+def test_a_reading_that_opens_while_the_stream_starts_anew_ends_with_those_before(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.write(conformed(USERS, {"_id": [1], "name": ["a"]}, changes=CREATE))
+    lab.destination.save_plan(TABLE, [KeyRange()])
+    beside = Session(PostgresOptions(connection_string=SecretStr(lab.uri)))
+
+    def late(connection: Connection, tables: Sequence[TableId], mode: str) -> dict[TableId, LockedRow]:
+        with beside.transaction() as other:
+            open_reading(other, TABLE, "resync-1")
+        return lock_tables(connection, tables, mode)
+
+    monkeypatch.setattr(covering, "lock_tables", late)
+    try:
+        lab.destination.start_stream("shop", {"at": 9}, [TABLE], generation="history-1")
+    finally:
+        beside.close()
+    assert [its.generation for its in lab.destination.generations("shop")] == ["history-1"]

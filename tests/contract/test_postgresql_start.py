@@ -293,3 +293,16 @@ def test_a_state_store_makes_its_tables_and_survives_a_cut(warehouse: str) -> No
         other.take_lease("stream:shop", Holder("here", 2, 2.0), LONG)
     store.close()
     other.close()
+
+
+def test_a_state_store_outlives_a_database_that_is_made_anew(warehouse: str) -> None:
+    """A sensor keeps its store for as long as its process lives, and nobody else makes the tables for it."""
+    # SPEC: T8  FAULTS: 18
+    store = PostgresStateStore(options(warehouse))
+    store.set_mandate("shop", LONG)
+    run(warehouse, "drop schema cartridge_warp_metadata cascade")
+    with pytest.raises(OperatorError):
+        store.set_mandate("shop", LONG)
+    store.set_mandate("shop", LONG)
+    assert store.has_mandate("shop")
+    store.close()

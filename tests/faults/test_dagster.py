@@ -140,4 +140,4 @@ def test_a_resync_whose_run_is_killed_goes_on_by_itself(scene: Scene) -> None:
         scene.goes_on()
     scene.errors.add("run_failed")
     scene.settles()
-    assert scene.dagster.retries(run) == ["SUCCESS"]
+    eventually(lambda: scene.dagster.retries(run) == ["SUCCESS"], PATIENCE)

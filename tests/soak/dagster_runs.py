@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import psutil
 
@@ -23,6 +24,9 @@ _DRAINER = "warp_sensors.drain"
 
 class DagsterRuns(Runs):
     """As ``Runs``, with the processes of Dagster in the place of ``cartridge-warp run``."""
+
+    # Dagster shows each failing tick so.
+    tells_all: ClassVar[bool] = False
 
     def prepare(self) -> None:
         """What ``cartridge-warp init`` writes beside the configuration."""

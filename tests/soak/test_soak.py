@@ -26,7 +26,7 @@ EVENTS = (
 )
 
 
-# SPEC: T7 T8 M3 M5 R3  FAULTS: 1 2 3 4 5 9 13 17 18 22 23
+# SPEC: T7 T8 M3 M5 R3  FAULTS: 1 2 5 9 13 18 23
 def test_a_short_soak() -> None:
     folder = new_folder(SEED)
     with Servers(folder) as servers:

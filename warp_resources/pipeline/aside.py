@@ -11,7 +11,7 @@ from datetime import timedelta
 import structlog
 
 from warp_resources.connectors.interfaces import ChangeStream, Source
-from warp_resources.errors import TableFailure, TablesAside
+from warp_resources.errors import TableFailure, TablesAside, TableSlow
 from warp_resources.model.batches import ErrorEntry, TableBatch
 from warp_resources.model.positions import Aside, Position, StreamCommit
 from warp_resources.model.tables import TableId
@@ -93,9 +93,9 @@ class AsideTables:
         if trial is not None:
             trial.end()
 
-    def postpone(self, name: str) -> None:
+    def postpone(self, name: str, *, is_slow: bool = False) -> None:
         """A table cannot take part yet: the next trial is later than the one before."""
-        self.portions.begin(name)
+        self.portions.begin(name, is_slow=is_slow)
         trial = self.trials[name]
         trial.end()
         growth = self.backoff.factor ** min(trial.failures, MOST_GROWTH)
@@ -103,10 +103,10 @@ class AsideTables:
         trial.failures += 1
         trial.due_at = time.monotonic() + seconds
 
-    def leave_out(self, its: Aside) -> None:
+    def leave_out(self, its: Aside, *, is_slow: bool) -> None:
         """The stream goes on without a table from a cut on that it could not take part in."""
         self.put(its)
-        self.postpone(its.table.name)
+        self.postpone(its.table.name, is_slow=is_slow)
         self.wary_until = time.monotonic() + SOON_SECONDS
 
     def due(self) -> list[Aside]:
@@ -165,10 +165,14 @@ class AsideTables:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """What became of a cut: the stream row's new sequence, and the tables that were left out of it."""
+    """What became of a cut: the stream row's new sequence, and the tables that were left out of it.
+
+    ``slow``: those of them that took too long.
+    """
 
     sequence: int | None
     left_out: tuple[Aside, ...]
+    slow: frozenset[TableId]
 
 
 def write_cut(
@@ -206,7 +210,8 @@ def write_cut(
             continue
         for its in left_out:
             log.error("table set aside", table=str(its.table), reason=its.reason)
-        return Cut(receipt.stream_sequence, left_out)
+        slow = frozenset(table for table, failure in failed.items() if isinstance(failure, TableSlow))
+        return Cut(receipt.stream_sequence, left_out, slow)
 
 
 def entry_of(its: Aside) -> ErrorEntry:

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import structlog
 
-from warp_resources.errors import ConnectionLost, HistoryLost, TableFailure, TransientError, Unreachable
+from warp_resources.errors import ConnectionLost, HistoryLost, TableFailure, TableSlow, TransientError, Unreachable
 from warp_resources.model.batches import Changes
 from warp_resources.model.positions import Aside
 from warp_resources.pipeline.aside import Trial, entry_of, is_same_cause
@@ -45,7 +45,7 @@ def _step(run: StreamRun, its: Aside) -> bool:
     except TableFailure as failure:
         if failure.facts.get("table") != its.table:
             raise
-        _fail(run, run.aside.places[name], str(failure))
+        _fail(run, run.aside.places[name], failure)
     except HistoryLost as lost:
         _resync(run, run.aside.places[name], lost)
     return False
@@ -117,13 +117,14 @@ def _write(run: StreamRun, its: Aside, changes: Changes) -> None:
     run.note(moved, effects.entries, without(batches, effects))
 
 
-def _fail(run: StreamRun, its: Aside, reason: str) -> None:
+def _fail(run: StreamRun, its: Aside, failure: TableFailure) -> None:
     """The table stays aside; that is told again only where it is for another reason."""
+    reason = str(failure)
     now = replace(its, reason=reason)
     if not is_same_cause(its.reason, reason):
         run.note(now, [entry_of(now)])
     log.warning("table stays aside", table=str(its.table), reason=reason)
-    run.aside.postpone(its.table.name)
+    run.aside.postpone(its.table.name, is_slow=isinstance(failure, TableSlow))
 
 
 def _resync(run: StreamRun, its: Aside, lost: HistoryLost) -> None:
@@ -136,7 +137,7 @@ def _resync(run: StreamRun, its: Aside, lost: HistoryLost) -> None:
             remedy=f"cartridge-warp run --full-resync --schema {table.schema} --table {table.name}. {remedy}",
             table=table,
         )
-        _fail(run, its, str(failure))
+        _fail(run, its, failure)
         return
     action = f"the table is read again. {remedy}"
     entry = replace(entry_of(its), error_type="history_lost", message=message, action=action)

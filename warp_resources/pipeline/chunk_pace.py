@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field, replace
 
@@ -13,6 +14,8 @@ FIRST_ROWS = 8_000
 """Of a table that others write, until it is known how long a chunk takes."""
 FEWEST_ROWS = 500
 """Smaller chunks cost more by their number than they spare by their size."""
+TIMES_THE_LEAST = 3
+"""Over a slow line the smallest chunk's commit is a long one, too: of those, others wait for as many."""
 
 
 @dataclass(slots=True)
@@ -25,6 +28,7 @@ class ChunkPace:
 
     max_rows: int | None = None
     _began: float = field(default_factory=time.monotonic)
+    _least_seconds: float = math.inf
 
     def limits(self, its: ReadLimits) -> ReadLimits:
         """The limits of the next chunk, where these hold in any case."""
@@ -39,7 +43,12 @@ class ChunkPace:
 
     def committed(self, rows: int, locked_seconds: float) -> None:
         """Take note of how long a chunk of so many rows kept others waiting."""
-        if locked_seconds > LOCKED_SECONDS:
-            self.max_rows = max(FEWEST_ROWS, int(rows * LOCKED_SECONDS / locked_seconds))
-        elif self.max_rows is not None and rows >= self.max_rows and locked_seconds < LOCKED_SECONDS / 2:
+        if rows <= FEWEST_ROWS and locked_seconds:
+            self._least_seconds = min(self._least_seconds, locked_seconds)
+        most = LOCKED_SECONDS
+        if self._least_seconds < math.inf:
+            most = max(most, TIMES_THE_LEAST * self._least_seconds)
+        if locked_seconds > most:
+            self.max_rows = max(FEWEST_ROWS, int(rows * most / locked_seconds))
+        elif self.max_rows is not None and rows >= self.max_rows and locked_seconds < most / 2:
             self.max_rows *= 2

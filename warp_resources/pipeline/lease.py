@@ -80,6 +80,13 @@ class LeaseKeeper:
             # Over a new connection: nobody, this process above all, has to wait until it expires.
             self._store.release_lease(lease)
 
+    def let_go(self, name: str) -> None:
+        """Release a lease if that can be done; else it expires by itself, and the caller's own outcome matters more."""
+        try:
+            self.release(name)
+        except WarpError as error:
+            log.warning("lease not released", lease=name, error=str(error))
+
     def holds(self, name: str) -> bool:
         """Whether this process has taken a lease, lost since or not."""
         with self._guard:
@@ -92,11 +99,7 @@ class LeaseKeeper:
         try:
             yield
         finally:
-            try:
-                self.release(name)
-            except WarpError as error:
-                # It expires by itself; the block's own outcome matters more.
-                log.warning("lease not released", lease=name, error=str(error))
+            self.let_go(name)
 
     def demand(self, name: str) -> None:
         """Raise ``FencedOut`` where the lease was lost to another process, or is no longer renewed."""
@@ -129,8 +132,6 @@ class LeaseKeeper:
             try:
                 failpoint("lease.renewing")
                 renewed = {lease.name for lease in self._renewing_store.renew_leases(held, TTL)}
-                # Whoever was frozen in a transaction has lost its lease by then, but not the locks of its rows.
-                self._renewing_store.end_frozen()
             except WarpError as error:
                 # The fence protects the data; a lease that expires meanwhile is found lost below.
                 log.warning("lease renewal failed", error=str(error))
@@ -139,6 +140,14 @@ class LeaseKeeper:
                 for lease in held:
                     if lease.name not in renewed and self._held.get(lease.name) == lease:
                         self._lost.add(lease.name)
+            self._end_frozen()
+
+    def _end_frozen(self) -> None:
+        """Whoever was frozen in a transaction has lost its lease by then, but not the locks of its rows."""
+        try:
+            self._renewing_store.end_frozen()
+        except WarpError as error:
+            log.warning("frozen processes not looked for", error=str(error))
 
     def _connect(self) -> None:
         """Make the renewing connection before anything is to be renewed."""

@@ -132,10 +132,13 @@ def _helped(engine: Engine, reading: GenerationState, wish: ReadingWish, row_est
         yield 1
         return
     helper = SliceHelper(Work(engine.unit, engine.run_id, generation=reading.generation))
+    has_work = True
     try:
         yield 2
+        # Not where it failed: the destination that did not answer would keep the helper from its end.
+        has_work = state_of(engine, reading) is not None
     finally:
-        helper.close(has_work=state_of(engine, reading) is not None)
+        helper.close(has_work=has_work)
 
 
 def estimate_of(destination: Destination, reading: GenerationState) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import subprocess
@@ -11,6 +12,10 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from warp_resources.pipeline.engine import Unit
+from warp_resources.pipeline.stopping import begin_grace
+
+ORPHANED = 1
+"""Exit code of a child that its parent left behind in the middle of something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +40,13 @@ def start_child(module: str, work: Work) -> subprocess.Popen[bytes]:
     child = subprocess.Popen([sys.executable, "-m", module], stdin=subprocess.PIPE)
     if child.stdin is None:
         raise AssertionError("the child was started with a pipe")
-    pickle.dump(work, child.stdin)
-    child.stdin.flush()
+    try:
+        pickle.dump(work, child.stdin)
+        child.stdin.flush()
+    except BrokenPipeError:
+        # It is gone already: whoever watches it hears how it ended.
+        with contextlib.suppress(BrokenPipeError):
+            child.stdin.close()
     return child
 
 
@@ -49,7 +59,10 @@ def receive_work(stdin: BinaryIO) -> Work:
 
 
 def watch_parent(stdin: BinaryIO, stop: threading.Event) -> None:
-    """In the child: ``stop`` is set when the parent ends, however it ends."""
+    """In the child: ``stop`` is set when the parent ends, however it ends; then the child ends in time too.
+
+    Whoever waited on for a server that does not answer would keep its lease from the parent's successor.
+    """
     threading.Thread(target=_watch, args=(stdin, stop), name="parent-watch", daemon=True).start()
 
 
@@ -60,4 +73,5 @@ def _watch(stdin: BinaryIO, stop: threading.Event) -> None:
         while os.read(stdin.fileno(), 4096):
             pass
     finally:
+        begin_grace(ORPHANED)
         stop.set()

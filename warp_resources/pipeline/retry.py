@@ -15,6 +15,8 @@ from warp_resources.errors import ConnectionLost, Exhausted, OperatorError, Unre
 
 STEADY_SECONDS = 5.0
 """A session that worked for this long, and no less than was waited before it, ends the incident."""
+_LONG_SECONDS = 60.0
+"""A session that worked for this long ends it, however long was waited."""
 SOONEST_SECONDS = 3.0
 """What is waited at least once an incident has grown, whatever a look shows: servers may fall at each attempt."""
 LOOK_SECONDS = 1.0
@@ -24,7 +26,7 @@ _LOOK_AGAIN_SECONDS = 4.0
 MOST_SECONDS_AFTER_A_LOSS = 10.0
 """Before a connection that broke off is made anew: it says nothing against the next one."""
 MOST_SECONDS_UNSEEN = 15.0
-"""Before a server is tried again that has no room, or lets nobody in: no look shows when that ends."""
+"""Before a server is tried again that has no room, lets nobody in, or is there for a look alone: none shows its end."""
 _FIRST_SECONDS = 0.1
 _LEAST_SHARE, _LARGEST_SHARE = 0.7, 0.9
 """Of what is due: jitter, and room for a start within the time that the bound gives."""
@@ -99,7 +101,8 @@ class Backoff:
         """
         self.attempt += 1
         was_unreachable = isinstance(error, Unreachable)
-        most = _most_seconds(error)
+        # Looks that see nothing of what fails will not see its end either.
+        most = min(_most_seconds(error), MOST_SECONDS_UNSEEN if self._is_deceived and was_unreachable else math.inf)
         wait = Wait(min(most, self._seconds()), is_silent=was_unreachable and not self._is_deceived)
         looks = self._pass(wait)
         if looks:
@@ -109,7 +112,7 @@ class Backoff:
 
     def worked(self, seconds: float) -> None:
         """A session did its work for so long before it failed, which may well have been of another cause."""
-        if seconds >= max(STEADY_SECONDS, self._waited):
+        if seconds >= max(STEADY_SECONDS, min(self._waited, _LONG_SECONDS)):
             self.reset()
 
     def reset(self) -> None:

@@ -163,7 +163,7 @@ def _read_slice(
             yield report
         failpoint("slice.read")
     finally:
-        engine.leases.release(lease)
+        engine.leases.let_go(lease)
 
 
 def _read_chunk(

@@ -39,8 +39,13 @@ def _end_in_time(reading: int, request_stop: Callable[[], None], code: int) -> N
     while os.read(reading, 1)[0] not in _STOPS:
         pass
     # Began first: nothing that the asking does may use it up.
-    threading.Thread(target=_end, args=(code,), name="grace", daemon=True).start()
+    begin_grace(code)
     request_stop()
+
+
+def begin_grace(code: int) -> None:
+    """From now on, this process has so long to end by itself; then it ends with the code."""
+    threading.Thread(target=_end, args=(code,), name="grace", daemon=True).start()
 
 
 def _end(code: int) -> None:

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import structlog
 
-from warp_resources.errors import TableFailure, WarpError
+from warp_resources.errors import TableFailure, TableSlow
 from warp_resources.failpoints import failpoint
 from warp_resources.model.batches import Changes, ErrorEntry, TableBatch, TableEventKind
 from warp_resources.model.positions import Aside, GenerationState, Position, StreamCommit
@@ -154,7 +154,7 @@ class StreamRun:
         log.error("table set aside", table=str(table), reason=its.reason)
         self.note(its, [entry_of(its)])
         failpoint("table.aside")
-        self.aside.postpone(table.name)
+        self.aside.postpone(table.name, is_slow=isinstance(failure, TableSlow))
 
     def note(self, its: Aside, errors: Sequence[ErrorEntry] = (), batches: Sequence[TableBatch] = ()) -> None:
         """Commit where a table that is set aside is now, and what it has caught up with; the stream stays."""
@@ -199,11 +199,7 @@ class StreamRun:
         self.aside.close()
         reading, self.reading = self.reading, None
         if reading is not None:
-            try:
-                reading.close()
-            except WarpError as error:
-                # Its lease expires by itself; why the stream ends matters more.
-                log.warning("slice not released", error=str(error))
+            reading.close()
 
     def _chunks(self) -> Generator[ChunkReport]:
         """One committed chunk per step over all open generations, until none is open."""
@@ -269,7 +265,7 @@ class StreamRun:
             failpoint("table.aside")
         self._take_back([its.table for its in rejoined if its.table not in left_out])
         for its in cut.left_out:
-            self.aside.leave_out(its)
+            self.aside.leave_out(its, is_slow=its.table in cut.slow)
 
     def _take_back(self, tables: Sequence[TableId]) -> None:
         for table in tables:

@@ -44,3 +44,16 @@ def test_what_the_user_set_is_never_exceeded() -> None:
     pace = ChunkPace()
     pace.committed(32_000, LONG)
     assert pace.limits(ReadLimits(100, 100)) == ReadLimits(100, 100)
+
+
+def test_a_slow_line_is_not_made_up_for_by_smaller_chunks() -> None:
+    """Of a second, a thousand rows make up a hundredth: chunks of the fewest rows would read a table for days."""
+    # SPEC: M5  FAULTS: 22
+    pace = ChunkPace(8_000)
+    seen = []
+    for _ in range(12):
+        rows = pace.limits(ReadLimits(None, 100)).max_rows or 0
+        seen.append(rows)
+        pace.committed(rows, 1.0 + rows / 100_000)
+    assert min(seen) == FEWEST_ROWS
+    assert min(seen[-4:]) > 30_000

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from warp_resources.errors import Exhausted, OperatorError, TransientError, WarpError
+from warp_resources.errors import Exhausted, OperatorError, TransientError, Unreachable, WarpError
 from warp_resources.pipeline.retry import MOST_SECONDS_UNSEEN, SOONEST_SECONDS, Backoff, BackoffPolicy, Wait
 
 POLICY = BackoffPolicy(max_retries=3, factor=2.0, max_seconds=5.0)
@@ -85,3 +85,26 @@ def test_what_ends_unseen_is_tried_again_soon(cause: WarpError) -> None:
     backoff = Backoff(BackoffPolicy(max_retries=3, factor=2.0, max_seconds=300.0), _stopped())
     assert max(backoff.pause(cause) for _ in range(20)) <= MOST_SECONDS_UNSEEN
     assert backoff.pause(TransientError("A transaction collided")) > MOST_SECONDS_UNSEEN
+
+
+def test_what_no_look_shows_is_tried_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A member that streams are read from may be out of reach while all that a look asks of is there."""
+    # SPEC: R3
+    backoff = Backoff(BackoffPolicy(max_retries=3, factor=2.0, max_seconds=300.0), _stopped(), lambda: True)
+    monkeypatch.setattr(backoff, "_pass", lambda wait: [True])
+    waits = [backoff.pause(Unreachable("No answer")) for _ in range(20)]
+    assert max(waits[15:]) <= MOST_SECONDS_UNSEEN
+    assert waits[-1] > SOONEST_SECONDS
+
+
+@pytest.mark.parametrize(("waited", "seconds", "attempt"), [(40, 30, 7), (40, 41, 0), (270, 61, 0)])
+def test_it_has_to_work_for_as_long_as_was_waited_but_a_minute_is_enough(
+    waited: float, seconds: float, attempt: int
+) -> None:
+    # SPEC: R3
+    backoff = Backoff(POLICY, _stopped())
+    for _ in range(7):
+        backoff.pause()
+    backoff._waited = waited
+    backoff.worked(seconds)
+    assert backoff.attempt == attempt

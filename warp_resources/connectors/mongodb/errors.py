@@ -28,6 +28,7 @@ _TRANSIENT = frozenset(
         *(6, 7, 89, 9001),  # host unreachable or not found, network timeout, socket error
         *(91, 189, 10107, 11600, 11602, 13435, 13436),  # shutdown, step-down, not primary, in recovery
         *(43, 237, 175, 134, 133, 63, 150, 13388, 234),  # cursor or plan killed, stale routing, no read now
+        *(11601, 211),  # ended by an administrator; the key that signs cluster times is not known yet
         136,  # the oplog overtook a cursor: who opens it again hears whether anything is lost
         *(50, 202, 262),  # out of time
         *(246, 239),  # snapshot unavailable

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -14,24 +16,29 @@ from warp_resources.connectors.mongodb.connect import Client
 from warp_resources.connectors.mongodb.errors import OVERSIZED, TOKEN_NOT_FOUND, UNKNOWN_OPTION
 from warp_resources.connectors.mongodb.events import Event, read_event
 from warp_resources.connectors.mongodb.pipeline import stream_pipeline
-from warp_resources.connectors.mongodb.tokens import ClusterTime, proved_time, read_concern, token_time
+from warp_resources.connectors.mongodb.tokens import ClusterTime, read_concern, tick_before, token_time
 from warp_resources.errors import OversizedChange
 
 _PAGE_EVENTS, _LARGE_PAGE_BYTES = 5_000, 8_000_000
-_MOST_HANG_UPS = 2
+_MOST_HANG_UPS = 4
+_LEAST_STEADY_SECONDS, _MOST_STEADY_SECONDS, _SILENT_MILLISECONDS = 1.0, 2.0, 250
+SILENT: list[dict[str, Any]] = [{"$changeStream": {}}, {"$match": {"operationType": "none"}}]
+"""A stream in which nothing ever comes: it is waited on all the time, so that any break of the line shows."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventPage:
     """Events in commit order, the token after them, and whether the server may have more at hand.
 
-    ``searched``: the cluster time up to which the server had looked when it found no event.
+    ``searched``: the cluster time up to which the server had looked when it found no event. ``is_merged``: it comes
+    from shards, each with a clock of its own, so that more events of the last one's time may follow.
     """
 
     events: list[Event]
     token: dict[str, Any]
     is_full: bool
     searched: ClusterTime
+    is_merged: bool = False
 
 
 class Feed:
@@ -44,7 +51,10 @@ class Feed:
     def __init__(self, client: Client, scope: SourceScope, after: dict[str, Any] | None) -> None:
         self._client, self._scope, self._token = client, scope, after
         self._at: ClusterTime | None = None
+        # Of the member that the cursor is on, and of no other: what one shows, the next one may not have yet.
         self._committed_at: ClusterTime = (0, 0)
+        self._opened_with: dict[str, Any] | None = None
+        self._is_merged = False
         self._is_expanded, self._is_slim = True, False
         self._hang_ups = 0
         self._cursor: Cursor | None = None
@@ -58,6 +68,7 @@ class Feed:
                 self._adapt(error)
             else:
                 self._keep_place(self._cursor.first)
+                self._opened_with, self._is_merged = self._token, self._client.is_mongos
         assert self._token is not None, "every change stream tells its token"
         return self._token
 
@@ -81,6 +92,7 @@ class Feed:
 
     def close(self) -> None:
         """Close the cursor; the next read opens it again at the same place."""
+        self._committed_at = (0, 0)
         if self._cursor is not None:
             self._cursor.close()
             self._cursor = None
@@ -92,9 +104,19 @@ class Feed:
         if type(error) is not AutoReconnect:
             raise error
         self._hang_ups += 1
+        if self._hang_ups > 1:
+            self._demand_steady_line()
         if self._hang_ups > _MOST_HANG_UPS:
             raise self._oversized() from error
         self._is_slim = True
+
+    def _demand_steady_line(self) -> None:
+        """Raise where the line breaks without such an answer too, so that no bad line passes for a large change."""
+        until = time.monotonic() + random.uniform(_LEAST_STEADY_SECONDS, _MOST_STEADY_SECONDS)
+        command = {"aggregate": 1, "pipeline": SILENT, "cursor": {"batchSize": 0}, "readConcern": read_concern(None)}
+        with Cursor(self._client, self._scope.database, command) as cursor:
+            while time.monotonic() < until:
+                cursor.more(max_time_ms=_SILENT_MILLISECONDS)
 
     def _oversized(self) -> OversizedChange:
         return OversizedChange(
@@ -106,15 +128,31 @@ class Feed:
     def _taken(self, page: Page, batch_size: int, committed_at: ClusterTime) -> EventPage:
         self._hang_ups = 0
         self._keep_place(page)
+        searched = self._searched(committed_at)
         if page.cursor_id == 0 or (self._is_slim and page.documents):
             # After an invalidation the server closes the cursor; past the large event we want documents again.
             self._is_slim = False
             self.close()
         assert self._token is not None
         is_full = len(page.documents) >= batch_size or sum(map(len, page.documents)) > _LARGE_PAGE_BYTES
-        # What was committed before the server began to look cannot have escaped it.
-        searched = max(proved_time(self._token), min(token_time(self._token), committed_at))
-        return EventPage(list(map(read_event, page.documents)), self._token, is_full, searched)
+        return EventPage(list(map(read_event, page.documents)), self._token, is_full, searched, self._is_merged)
+
+    def _searched(self, committed_at: ClusterTime) -> ClusterTime:
+        """Up to which cluster time nothing can have escaped a server that found no more.
+
+        Args:
+            committed_at: what the member had told of before it was asked.
+        """
+        assert self._token is not None
+        at = token_time(self._token)
+        if self._is_merged:
+            # Another shard may have an event of this very time.
+            return tick_before(at)
+        if self._token != self._opened_with:
+            # The search itself has come there.
+            return at
+        # It may be yet to come, or come from another member that this one lags behind.
+        return min(at, committed_at)
 
     def _keep_place(self, page: Page) -> None:
         self._committed_at = max(self._committed_at, page.committed_at)

@@ -130,7 +130,8 @@ class MongoChangeStream:
         if reached > last:
             return tick_before(reached)
         # Another event of the same time may not have fitted into the page.
-        return tick_before(last) if self._page.is_full or cut[-1].transaction is not None else last
+        may_follow = self._page.is_full or self._page.is_merged or cut[-1].transaction is not None
+        return tick_before(last) if may_follow else last
 
 
 def _room(limits: ReadLimits, cut: list[Event]) -> int:

@@ -27,8 +27,11 @@ def start_stream(
 ) -> StreamState:
     """Put the stream at a new start; the lost tables are covered from there and are being read again."""
     state = markers.start_stream(connection, schema, position, fence)
-    abandon(connection, lost, _any, "the stream had to start anew, so that every slice must be read again")
+    reason = "the stream had to start anew, so that every slice must be read again"
+    abandon(connection, lost, _any, reason)
     lock_tables(connection, lost, STREAM)
+    # Also what was opened while the locks were waited for: its chunks may have read nothing later than the old place.
+    abandon(connection, lost, _any, reason)
     for table in lost:
         set_coverage(connection, table, position)
         if generation:

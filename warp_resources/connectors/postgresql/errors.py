@@ -137,7 +137,9 @@ def _without_code(error: psycopg.Error, endpoint: Endpoint) -> WarpError:
 
 
 def _last_line(words: str) -> str:
-    return words.splitlines()[-1].strip() if words else "connection lost"
+    """Without the hints that follow it, which libpq indents."""
+    lines = [line for line in words.splitlines() if not line.startswith("\t")]
+    return lines[-1].strip() if lines else "connection lost"
 
 
 def _message(error: psycopg.Error, endpoint: Endpoint) -> str:

@@ -14,7 +14,7 @@ SILENT_SECONDS = 4.0
 
 # Who copies is not idle, however long it says nothing: its bytes tell whether it goes on.
 _IN_THE_WAY = """
-select distinct b.pid, b.backend_start, b.state like 'idle in transaction%%' as is_idle,
+select distinct b.pid, b.backend_start, b.state_change, b.state like 'idle in transaction%%' as is_idle,
     coalesce(c.bytes_processed, 0) as bytes
 from pg_stat_activity as w
 cross join lateral unnest(pg_blocking_pids(w.pid)) as blocking (pid)
@@ -26,7 +26,7 @@ where w.wait_event_type = 'Lock' and b.wait_event = 'ClientRead' and b.usename =
 """
 _END = """
 select pg_terminate_backend(pid) from pg_stat_activity
-where pid = %s and backend_start = %s and wait_event = 'ClientRead'
+where pid = %s and backend_start = %s and state_change = %s and wait_event = 'ClientRead'
 """
 
 log = structlog.get_logger(__name__)
@@ -53,8 +53,8 @@ class FrozenSessions:
             if not row.is_idle and now - since < SILENT_SECONDS:
                 copying[key] = row.bytes, since
                 continue
-            connection.execute(_END, key)
-            ended += 1
-            log.warning("session ended: its process is frozen, and others wait for its locks", backend=row.pid)
+            if connection.execute(_END, [*key, row.state_change]).rowcount:
+                ended += 1
+                log.warning("session ended: its process is frozen, and others wait for its locks", backend=row.pid)
         self._copying = copying
         return ended

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from psycopg.types.json import Jsonb
 
 from warp_resources.connectors.postgresql.session import Connection
+from warp_resources.connectors.postgresql.watched import sending
 from warp_resources.model.batches import DeadLetter, ErrorEntry
 from warp_resources.model.positions import Position
 from warp_resources.model.tables import TableId
@@ -62,7 +63,8 @@ def add_letters(
     if not letters:
         return
     position = None if origin.position is None else Jsonb(origin.position)
-    with connection.cursor() as cursor:
+    largest = max(len(letter.record) for letter in letters)
+    with sending(connection, largest), connection.cursor() as cursor:
         cursor.executemany(_LETTER, [_letter(letter, position, origin, outdated) for letter in letters])
 
 

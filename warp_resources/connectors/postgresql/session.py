@@ -12,7 +12,7 @@ from psycopg.rows import namedtuple_row
 
 from warp_resources.connectors.postgresql.errors import Endpoint, translate, translate_connecting
 from warp_resources.connectors.postgresql.options import PostgresOptions
-from warp_resources.connectors.postgresql.watched import OWN_START, Watch, WatchedConnection
+from warp_resources.connectors.postgresql.watched import IDLE_SECONDS, OWN_SESSION, Watch, WatchedConnection
 from warp_resources.errors import OperatorError
 from warp_resources.failpoints import failpoint
 
@@ -34,7 +34,7 @@ _SETTINGS = {
     "random_page_cost": "1.1",
     "jit": "off",
     # A writer that was paused inside a transaction must not hold its locks for long.
-    "idle_in_transaction_session_timeout": "15s",
+    "idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s",
     # A stream may have nothing to say for long.
     "idle_session_timeout": "0",
     "tcp_keepalives_idle": "10",
@@ -42,9 +42,9 @@ _SETTINGS = {
     "tcp_keepalives_count": "3",
 }
 _TRANSACTION_GRACE_MILLISECONDS = 1_000
-# The locks of a process that was killed within a long statement go a second later, not at its end. Servers on Windows
-# cannot look for that.
-_NOTICE_THE_DEAD = """case when version() !~* 'windows|mingw|visual c|msvc' then
+# The locks of a process that was killed within a long statement go a second later, not at its end. Servers on some
+# systems cannot look for that, and refuse to be told to.
+_NOTICE_THE_DEAD = """case when version() !~* 'windows|mingw|cygwin|visual c|msvc|aix|solaris' then
     set_config('client_connection_check_interval', '1s', false) end"""
 
 
@@ -123,8 +123,9 @@ def connect(options: PostgresOptions, endpoint: Endpoint) -> Connection:
                 remedy="Create a database with: create database ... encoding 'UTF8' template template0",
                 **endpoint.facts(),
             )
-        row = connection.execute(_settings(options, connection.info.server_version)).fetchone()
-        connection.watch = Watch(address, connection.info.backend_pid, row and row.backend_start)
+        [its] = connection.execute(_settings(options, connection.info.server_version)).fetchall()
+        # Not the driver's process id: a pooler gives one of its own.
+        connection.watch = Watch(address, its.pid, its.backend_start)
     except BaseException:
         connection.close()
         raise
@@ -141,7 +142,7 @@ def _settings(options: PostgresOptions, version: int) -> sql.Composed:
         sql.SQL("set_config({}, {}, false) as {}").format(sql.Literal(name), sql.Literal(value), sql.Identifier(name))
         for name, value in settings.items()
     ]
-    return sql.SQL("select {}").format(sql.SQL(", ").join([*calls, sql.SQL(_NOTICE_THE_DEAD), sql.SQL(OWN_START)]))
+    return sql.SQL("select {}").format(sql.SQL(", ").join([*calls, sql.SQL(_NOTICE_THE_DEAD), sql.SQL(OWN_SESSION)]))
 
 
 def _endpoint(options: PostgresOptions) -> Endpoint:

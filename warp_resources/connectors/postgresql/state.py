@@ -12,6 +12,7 @@ from warp_resources.connectors.postgresql.frozen import FrozenSessions
 from warp_resources.connectors.postgresql.migrations import is_prepared, prepare
 from warp_resources.connectors.postgresql.options import PostgresOptions
 from warp_resources.connectors.postgresql.session import Connection, Session
+from warp_resources.errors import LeaseHeld, OperatorError
 from warp_resources.model.positions import Holder, Lease
 
 
@@ -64,8 +65,15 @@ class PostgresStateStore:
         with self._guard:
             if not self._is_prepared:
                 self._prepare()
-            with self._session.connected() as connection:
-                yield connection
+            try:
+                with self._session.connected() as connection:
+                    yield connection
+            except LeaseHeld:
+                raise
+            except OperatorError:
+                # The database may have been made anew, without what was prepared once.
+                self._is_prepared = False
+                raise
 
     def _prepare(self) -> None:
         """A store that is not the destination makes the metadata schema itself."""

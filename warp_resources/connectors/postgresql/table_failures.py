@@ -10,7 +10,7 @@ import psycopg
 
 from warp_resources.connectors.postgresql.errors import Endpoint, missing_grant
 from warp_resources.connectors.postgresql.session import Connection
-from warp_resources.errors import TableFailure
+from warp_resources.errors import TableFailure, TableSlow
 from warp_resources.model.positions import Commit, ReplayCommit, StreamCommit
 from warp_resources.model.tables import TableId
 
@@ -58,7 +58,8 @@ def _failure(connection: Connection, table: TableId, error: psycopg.Error) -> Ta
         remedy = made_anew(table)
     # Of a refused value the server's own words would quote it.
     words = type(error).__name__ if code[:2] in ("22", "23") else error.diag.message_primary or type(error).__name__
-    return TableFailure(
+    kind = TableSlow if code == _TIMEOUT else TableFailure
+    return kind(
         f"PostgreSQL refuses to write this table: {words}",
         remedy=remedy or "Correct it in the destination; the table is then tried again",
         table=table,

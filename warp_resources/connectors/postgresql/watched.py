@@ -6,7 +6,7 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,15 +19,24 @@ SILENT_SECONDS, AGAIN_SECONDS = 8.0, 4.0
 SUSPECT_SECONDS = 2.0
 """The same for a line from before another one to the same server was found dead."""
 _ASKING_SECONDS = 8
+SLOWEST_BYTES_PER_SECOND = 262_144
+"""What a line carries that is slow and not dead."""
+IDLE_SECONDS = 15
+"""In a transaction, before the server ends a session that says nothing."""
 
+_LONGER = "select set_config('idle_in_transaction_session_timeout', %s, true)"
 _STATE = """
 select a.wait_event in ('ClientRead', 'ClientWrite') as is_waiting,
     (a.state_change, a.state, a.wait_event, c.bytes_processed)::text as place
 from pg_stat_activity as a left join pg_stat_progress_copy as c on c.pid = a.pid
-where a.pid = %s and a.backend_start = %s
+where a.pid = %s and coalesce(a.backend_start = %s, true)
 """
-OWN_START = "(select backend_start from pg_stat_activity where pid = pg_backend_pid()) as backend_start"
-"""Of a select list: with it the pid names this session, and none that comes after it."""
+# A role that acts as another (alter role ... set role) may not look at its own sessions.
+_AS_OURSELVES = "set role none"
+OWN_SESSION = """
+pg_backend_pid() as pid, (select backend_start from pg_stat_activity where pid = pg_backend_pid()) as backend_start
+"""
+"""Of a select list: with its start the pid names this session, and none that comes after it."""
 
 _lost_at: dict[str, float] = {}
 """When a line to a server was last found dead: the others that were open then probably are, too."""
@@ -41,12 +50,13 @@ class Watch:
 
     Args:
         address: how to reach the server.
-        pid, started: the session, as the server knows it.
+        pid, started: the session, as the server knows it; None where it does not tell its start.
     """
 
-    address: str
+    address: str = field(repr=False)
     pid: int
     started: object
+    slack: float = field(default=0.0, init=False)
     _place: object = field(default=None, init=False)
     _heard_at: float = field(default_factory=time.monotonic, init=False)
     _asked: int = field(default=0, init=False)
@@ -55,8 +65,8 @@ class Watch:
     def patience(self) -> float:
         """How long the line may be silent until the server is asked the next time."""
         if self._is_suspect:
-            return SUSPECT_SECONDS * (1 + self._asked)
-        return SILENT_SECONDS + AGAIN_SECONDS * self._asked
+            return self.slack + SUSPECT_SECONDS * (1 + self._asked)
+        return self.slack + SILENT_SECONDS + AGAIN_SECONDS * self._asked
 
     def heard(self) -> None:
         """The line has given an answer."""
@@ -72,6 +82,8 @@ class Watch:
         before, self._place = self._place, None
         try:
             with _asking(self.address) as connection:
+                if self.started is None:
+                    connection.execute(_AS_OURSELVES)
                 found = connection.execute(_STATE, [self.pid, self.started]).fetchone()
         except psycopg.Error as error:
             # Who says no is there, as a server without room for another connection is.
@@ -134,6 +146,25 @@ class WatchedConnection(psycopg.Connection[Any]):
         """End the connection on this side, if it is lost; the driver then finds it closed."""
         if self.watch is None or self.watch.is_lost():
             end_line(self.pgconn.socket)
+
+
+@contextlib.contextmanager
+def sending(connection: psycopg.Connection[Any], byte_count: int) -> Iterator[None]:
+    """Within the block, of a transaction, one value of so many bytes is sent with a statement.
+
+    The server shows nothing of it until it has all of it, so that a slow line looks like a dead one.
+    """
+    seconds = byte_count / SLOWEST_BYTES_PER_SECOND
+    watch = connection.watch if isinstance(connection, WatchedConnection) else None
+    if watch is None or seconds < 1:
+        yield
+        return
+    connection.execute(_LONGER, [f"{round(IDLE_SECONDS + seconds)}s"])
+    watch.slack = seconds
+    try:
+        yield
+    finally:
+        watch.slack = 0.0
 
 
 def end_line(descriptor: int) -> None:

@@ -36,6 +36,8 @@ from warp_resources.errors import ConnectionLost, HistoryLost, OperatorError, Tr
         (CursorNotFound("no", 43), TransientError),
         (ExecutionTimeout("no", 50), TransientError),
         (OperationFailure("no", 11600), TransientError),
+        (OperationFailure("no", 11601), TransientError),
+        (OperationFailure("no", 211), TransientError),
         (OperationFailure("no", 1, {"errorLabels": ["ResumableChangeStreamError"]}), TransientError),
         (InvalidOperation("no"), TransientError),
         (OperationFailure("no", 286), HistoryLost),

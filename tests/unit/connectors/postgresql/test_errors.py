@@ -113,3 +113,22 @@ def test_a_refused_connection(words: str, cause: type[Exception]) -> None:
 )
 def test_a_connection_that_fails_before_the_server_speaks(words: str, cause: type[Exception]) -> None:
     assert isinstance(translate(psycopg.OperationalError(words), ENDPOINT), cause)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            "consuming input failed: server closed the connection unexpectedly\n"
+            "\tThis probably means the server terminated abnormally\n\tbefore or while processing the request.",
+            "consuming input failed: server closed the connection unexpectedly",
+        ),
+        (
+            "connection failed: Connection refused\n\tIs the server running on that host?",
+            "connection failed: Connection refused",
+        ),
+    ],
+)
+def test_a_lost_connection_is_told_without_hints(words: str, told: str) -> None:
+    message = str(translate(psycopg.OperationalError(words), ENDPOINT))
+    assert f": {told}. Check that" in message
