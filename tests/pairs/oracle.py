@@ -69,6 +69,8 @@ def same(value: Any, stored: Any) -> bool:
     if isinstance(value, int | Int64):
         return not isinstance(stored, bool) and Decimal(int(value)) == stored
     if isinstance(value, float):
+        if isinstance(stored, bool) or not isinstance(stored, int | float | Decimal):
+            return False
         return (math.isnan(value) and math.isnan(stored)) or Decimal(repr(value)) == Decimal(str(stored))
     if isinstance(value, dict):
         return (
