@@ -29,8 +29,8 @@ _DESCRIPTIONS = {
     HISTORY: "The source's log goes far enough back for what the table has yet to get from it: an hour, and three times"
     " what its stream, or the table itself where it is set aside, is behind. Else changes are lost soon, and the table"
     " has to be read again.",
-    "dead_letters": "No value or row of the table is set aside. The job dead_letters_<schema> lists what is, with what"
-    " to do about it, and replays or discards it.",
+    "dead_letters": "No value or row of the table is set aside. The job `dead_letters_<schema>` lists what is, with"
+    " what to do about it, and replays or discards it.",
 }
 _LOOKS: Mapping[str, Callable[[Inspection, TableId], Finding]] = {
     WHOLE_TABLE: Inspection.rows_match,
