@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -15,7 +14,7 @@ from warp_resources.connectors.interfaces import Destination, Source, SourceScop
 from warp_resources.errors import OperatorError, WarpError
 from warp_resources.model.batches import ErrorEntry
 from warp_resources.model.letters import ErrorSelection
-from warp_resources.pipeline.correlation import in_context
+from warp_resources.pipeline.beside import repeating
 from warp_resources.pipeline.engine import Engine
 from warp_resources.pipeline.history import Outlook, foreseen, spoken
 from warp_resources.pipeline.options import open_destination
@@ -87,24 +86,8 @@ class HistoryWatch:
         return bool(destination.logged_errors(selection))
 
 
-@contextmanager
-def watching_history(engine: Engine) -> Iterator[None]:
+def watching_history(engine: Engine) -> AbstractContextManager[None]:
     """Within the block, a schema's history is watched: at once, then every minute."""
     opening = partial(open_destination, engine.unit.config)
     watch = HistoryWatch(engine.source, engine.scope, opening, engine.run_id)
-    stopped = threading.Event()
-    thread = threading.Thread(target=in_context(_run), args=(watch, stopped), name="history-watch", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stopped.set()
-        # Only a server that does not answer takes longer; the thread then ends with the process.
-        thread.join(timeout=2)
-
-
-def _run(watch: HistoryWatch, stopped: threading.Event) -> None:
-    while True:
-        watch.look()
-        if stopped.wait(EVERY.total_seconds()):
-            return
+    return repeating("history-watch", lambda _: watch.look(), EVERY)

@@ -16,7 +16,7 @@ from warp_resources.pipeline.payload import Work
 from warp_resources.pipeline.reading_watch import OnProgress, ReadingWatch, ignore_progress
 from warp_resources.pipeline.report import SyncReport
 from warp_resources.pipeline.slice_process import HELPER_ROWS, SliceHelper, may_help
-from warp_resources.pipeline.snapshot import OnChunk, close_if_read, ignore_chunk, read_slices
+from warp_resources.pipeline.snapshot import OnChunk, close_if_read, ignore_chunk, read_slices, state_of
 from warp_resources.pipeline.spare import dismiss_spare
 
 HELD_ELSEWHERE_SECONDS = 0.2
@@ -100,7 +100,7 @@ def _read(
             if taken_over > MOST_TAKEN_OVER:
                 raise
             log.warning("slice was taken over", table=str(reading.table), reason=str(fenced))
-        current = state_of(engine, reading)
+        current = state_of(engine.destination, reading)
         if current is not None and current.is_read:
             watch.note(current)
             close_if_read(engine, current)
@@ -112,14 +112,6 @@ def _read(
 def named(reading: GenerationState, only: Collection[str] | None) -> list[SliceState]:
     """The slices of a reading that have these names; None means all."""
     return [part for part in reading.slices if only is None or part.name in only]
-
-
-def state_of(engine: Engine, reading: GenerationState) -> GenerationState | None:
-    """How far a reading is now; None where it is at its end."""
-    for found in engine.destination.generations(reading.table.schema):
-        if (found.table, found.generation) == (reading.table, reading.generation):
-            return found
-    return None
 
 
 @contextmanager
@@ -136,7 +128,7 @@ def _helped(engine: Engine, reading: GenerationState, wish: ReadingWish, row_est
     try:
         yield 2
         # Not where it failed: the destination that did not answer would keep the helper from its end.
-        has_work = state_of(engine, reading) is not None
+        has_work = state_of(engine.destination, reading) is not None
     finally:
         helper.close(has_work=has_work)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from warp_resources.connectors.interfaces import Destination
 from warp_resources.model.positions import GenerationState
 from warp_resources.pipeline.reading_progress import ReadingProgress, only_slices, progress_of
+from warp_resources.pipeline.snapshot import state_of
 
 OnProgress = Callable[[ReadingProgress], None]
 """Told now and then how far a reading has come, and at its end."""
@@ -42,9 +43,9 @@ class ReadingWatch:
         """Tell how far it is, at most once a second."""
         if self.tell is ignore_progress or time.monotonic() - self._looked_at < LOOK_EVERY_SECONDS:
             return
-        for found in self.destination.generations(reading.table.schema):
-            if (found.table, found.generation) == (reading.table, reading.generation):
-                self.note(found)
+        found = state_of(self.destination, reading)
+        if found is not None:
+            self.note(found)
 
     def note(self, reading: GenerationState) -> None:
         """Tell of this state of it."""

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing
 from dataclasses import fields
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
 from warp_resources.config import WarpConfig
 from warp_resources.errors import WarpError
 from warp_resources.model.retention import RetentionPeriods
-from warp_resources.pipeline.correlation import in_context
+from warp_resources.pipeline.beside import repeating
 from warp_resources.pipeline.options import open_destination
 
 EVERY = timedelta(hours=1)
@@ -29,18 +29,9 @@ _LONGEST = timedelta(days=36_500)
 log = structlog.get_logger(__name__)
 
 
-@contextmanager
-def removing_old_metadata(config: WarpConfig) -> Iterator[None]:
+def removing_old_metadata(config: WarpConfig) -> AbstractContextManager[None]:
     """Within the block, old metadata goes: at once, then every hour. Several processes may do so at a time."""
-    stopped = threading.Event()
-    thread = threading.Thread(target=in_context(_run), args=(config, stopped), name="retention", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stopped.set()
-        # Only a server that does not answer takes longer; the thread then ends with the process.
-        thread.join(timeout=2)
+    return repeating("retention", partial(_run, config, retention_periods(config)), EVERY)
 
 
 def retention_periods(config: WarpConfig) -> RetentionPeriods:
@@ -51,18 +42,14 @@ def retention_periods(config: WarpConfig) -> RetentionPeriods:
     )
 
 
-def _run(config: WarpConfig, stopped: threading.Event) -> None:
-    periods = retention_periods(config)
-    while True:
-        try:
-            removed = _remove(config, periods, stopped)
-            if removed:
-                log.info("old metadata removed", rows=removed)
-        except WarpError as error:
-            # The next hour tries again; what streams meanwhile meets the cause itself.
-            log.warning("old metadata not removed", error=str(error))
-        if stopped.wait(EVERY.total_seconds()):
-            return
+def _run(config: WarpConfig, periods: RetentionPeriods, stopped: threading.Event) -> None:
+    try:
+        removed = _remove(config, periods, stopped)
+        if removed:
+            log.info("old metadata removed", rows=removed)
+    except WarpError as error:
+        # The next hour tries again; what streams meanwhile meets the cause itself.
+        log.warning("old metadata not removed", error=str(error))
 
 
 def _remove(config: WarpConfig, periods: RetentionPeriods, stopped: threading.Event) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import structlog
 
 from warp_resources.config import DEFAULT_SLICES
+from warp_resources.connectors.interfaces import Destination
 from warp_resources.errors import GenerationClosed, LeaseHeld
 from warp_resources.failpoints import failpoint
 from warp_resources.model.positions import (
@@ -204,11 +205,18 @@ def _read_chunk(
     return report, chunk.resume, high, chunk.is_last
 
 
+def state_of(destination: Destination, reading: GenerationState) -> GenerationState | None:
+    """How far a reading is now; None where it is at its end."""
+    for found in destination.generations(reading.table.schema):
+        if (found.table, found.generation) == (reading.table, reading.generation):
+            return found
+    return None
+
+
 def close_if_read(engine: Engine, generation: GenerationState) -> None:
     """End a generation if all of its slices are read, whoever read them."""
     table = generation.table
-    now = [g for g in engine.destination.generations(table.schema) if g.table == table]
-    current = next((g for g in now if g.generation == generation.generation), None)
+    current = state_of(engine.destination, generation)
     if current is None or not current.is_read:
         return
     failpoint("generation.read")

@@ -17,7 +17,7 @@ from warp_resources.pipeline.payload import Work
 
 SLICES = tuple(SliceState("resync-1", f"slice-{number:02d}", KeyRange(), None, is_done=False) for number in range(2))
 READING = GenerationState(TableId("shop", "users"), "resync-1", 1, True, SLICES)
-ENGINE = cast("Engine", SimpleNamespace(unit=None, run_id="run-1"))
+ENGINE = cast("Engine", SimpleNamespace(unit=None, run_id="run-1", destination=None))
 
 
 def no_answer(*_: Any) -> None:
