@@ -8,11 +8,14 @@ STAMP := $(VENV)/.installed
 SOURCES := warp_resources warp_assets warp_sensors tests benchmarks deploy
 # Each worker has servers of its own; a file stays with one worker, and those that take long come first.
 PARALLEL := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+EMULATOR := warp_resources/connectors/bigquery
+# Before the workers start. Where there is no Python for it, its tests are skipped, but never in CI.
+MAKE_EMULATOR := $(BIN)/python -m warp_resources.connectors.bigquery.environment
 EXAMPLE ?= examples/mongodb-to-postgresql-single.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo test soak model check bench format lint type-check import-check test-coverage \
-	docs example-init example-validate lock clean
+.PHONY: help install install-dev emulator demo test soak model check bench format lint type-check import-check \
+	test-coverage docs example-init example-validate lock clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +37,9 @@ install: $(STAMP) ## Make .venv with the locked packages and this project
 
 install-dev: install ## The same: the lock includes the tools of development
 
+emulator: install ## Make .venv-bigquery, where the BigQuery emulator runs on a Python of its own
+	@$(MAKE_EMULATOR)
+
 demo: install ## MongoDB, PostgreSQL and Dagster on this machine (CHECK=1: prove it and exit; DESTINATION=...)
 	@$(BIN)/cartridge-warp demo $(if $(CHECK),--check) $(if $(DESTINATION),--destination '$(DESTINATION)')
 
@@ -45,6 +51,7 @@ check: install ## Everything that needs no server: format, lint, types, imports,
 	@echo "unit tests" && $(BIN)/python -m pytest tests/unit tests/model
 
 test: install ## All tests, against real servers started for them
+	@$(MAKE_EMULATOR) || test -z "$$CI"
 	@$(BIN)/python -m pytest $(PARALLEL)
 
 soak: install ## Random faults against everything until something differs (MINUTES=10, SEED=n, DRIVER=run|dagster)
@@ -68,6 +75,7 @@ type-check: install ## Check the types
 	@$(BIN)/mypy
 
 test-coverage: install ## All tests, with a coverage report in htmlcov/
+	@$(MAKE_EMULATOR) || test -z "$$CI"
 	@$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term --cov-report=html
 
 docs: install ## Write docs/configuration.md from the models, docs/connectors.md from the protocols, docs/types.md from the type tables
@@ -81,9 +89,11 @@ example-init: install ## Write a commented warp.yaml from a running source (SOUR
 example-validate: install ## Validate an example configuration (EXAMPLE=path)
 	@$(BIN)/cartridge-warp --config '$(EXAMPLE)' validate
 
-lock: install ## Choose the newest allowed versions and write requirements.lock
+lock: install ## Choose the newest allowed versions and write requirements.lock, and the emulator's
 	@$(BIN)/uv pip compile pyproject.toml --quiet --upgrade --all-extras --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header --output-file requirements.lock
+	@cd $(EMULATOR) && $(abspath $(BIN))/uv pip compile emulator.in --override emulator.in --quiet --upgrade --universal \
+		--python-version 3.13 --generate-hashes --no-emit-index-url --no-header --output-file emulator.lock
 
-clean: ## Remove the virtual environment and what the tools leave behind
-	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis htmlcov .coverage
+clean: ## Remove the virtual environments and what the tools leave behind
+	@rm -rf $(VENV) $(VENV)-bigquery build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis htmlcov .coverage

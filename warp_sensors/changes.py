@@ -11,6 +11,7 @@ import dagster as dg
 
 from warp_resources.config import WarpConfig
 from warp_resources.connectors.interfaces import Destination, Source, StateStore
+from warp_resources.connectors.registry import destination_class
 from warp_resources.dagster_bridge import keys
 from warp_resources.dagster_bridge.catalog import Table, covers
 from warp_resources.dagster_bridge.partitions import WindowKeeper, keep_windows
@@ -27,9 +28,6 @@ MINIMUM_SECONDS = 1
 WINDOWS_SECONDS = 60.0
 WINDOWS_BUDGET_SECONDS = 5.0
 """For the earliest rows of tables in one tick."""
-
-PATIENCE = timedelta(seconds=2)
-"""For one answer about a table, which somebody may have locked: a stream must not wait for what is reported of it."""
 
 RECENT = timedelta(minutes=10)
 
@@ -89,8 +87,9 @@ class _Watcher:
         self._keep_windows(context.instance, destination, lambda: self._drainer.renew(store))
         self._drainer.renew(store)
         reporter = Reporter(self._schema, self._tables, source, destination, context.instance)
-        events = reporter.events(memory, time.time())
-        told += look_for_new_tables(self._config, self._schema, self._tables, destination, memory)
+        states = destination.table_states(self._schema)
+        events = reporter.events(memory, time.time(), states)
+        told += look_for_new_tables(self._config, self._schema, self._tables, destination, memory, states)
         self._drainer.renew(store)
         return dg.SensorResult(skip_reason=" ".join(told), asset_events=events, cursor=memory.text())
 
@@ -120,20 +119,32 @@ class _Watcher:
 
 
 def impatient(config: WarpConfig) -> WarpConfig:
-    """The configuration with a destination that gives up early."""
-    timeout = min(config.destination.transaction_timeout, PATIENCE)
+    """The configuration with a destination that gives up early.
+
+    Somebody may have locked the table that it is asked about, and a stream must not wait for what is reported of it.
+    """
+    patience = destination_class(config.destination.type).capabilities.patience
+    timeout = min(config.destination.transaction_timeout, patience)
     destination = config.destination.model_copy(update={"transaction_timeout": timeout})
     return config.model_copy(update={"destination": destination})
 
 
 def look_for_new_tables(
-    config: WarpConfig, schema: str, known: Collection[str], destination: Destination, memory: Memory
+    config: WarpConfig,
+    schema: str,
+    known: Collection[str],
+    destination: Destination,
+    memory: Memory,
+    states: Collection[str] | None = None,
 ) -> list[str]:
     """Ask that tables which were created meanwhile become assets.
 
     Once for each, and again after some minutes: the databases may not have answered the load that was asked for.
+
+    Args:
+        states: the names of the tables that the destination has a state of, where they have been asked for already.
     """
-    stored = destination.table_states(schema)
+    stored = destination.table_states(schema) if states is None else states
     new = sorted(name for name in stored if name not in known and covers(config, schema, name))
     if not new:
         memory.asked_for = []

@@ -31,6 +31,7 @@ class Memory(BaseModel):
     tables: dict[str, Reported] = Field(default_factory=dict)
     slices: dict[str, list[str]] = Field(default_factory=dict)
     has_more_slices: bool = False
+    slices_at: float = 0.0
     asked_for: list[str] = Field(default_factory=list)
     asked_at: float = 0.0
 

@@ -46,12 +46,18 @@ class Reporter:
     destination: Destination
     instance: dg.DagsterInstance
 
-    def events(self, memory: Memory, now: float) -> list[dg.AssetMaterialization]:
+    def events(
+        self, memory: Memory, now: float, states: Mapping[str, TableState] | None = None
+    ) -> list[dg.AssetMaterialization]:
         """What there is to report; ``memory`` is changed to what will have been reported then."""
-        states = self.destination.table_states(self.schema)
+        states = self.destination.table_states(self.schema) if states is None else states
         known = {name: state for name, state in states.items() if name in self.tables}
         is_moved = any(state.sequence != memory.table(name).sequence for name, state in known.items())
-        slices = self._slices(memory) if is_moved or memory.has_more_slices or not memory.slices else []
+        # Where none is remembered, one may have been read to its end without a row.
+        is_due = not memory.slices and now - memory.slices_at >= SECONDS_BETWEEN
+        slices: list[dg.AssetMaterialization] = []
+        if is_moved or memory.has_more_slices or is_due:
+            slices, memory.slices_at = self._slices(memory), now
         due = [
             name
             for name, state in sorted(known.items())

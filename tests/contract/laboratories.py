@@ -10,6 +10,8 @@ from psycopg import sql
 from psycopg.rows import dict_row
 from pymongo import MongoClient
 
+from warp_resources.connectors.bigquery.options import BigQueryOptions
+from warp_resources.connectors.bigquery.session import Session
 from warp_resources.connectors.interfaces import Destination, Source, SourceScope, StateStore
 from warp_resources.connectors.memory.destination import MemoryDestination, MemoryOptions
 from warp_resources.connectors.memory.server import MemoryServer
@@ -141,7 +143,12 @@ class PostgresDestinationLab(DestinationLab):
 
 
 class SourceLab(ABC):
-    """Opens sources on one server and changes its rows, whose key is ``_id``."""
+    """Opens sources on one server and changes its rows, whose key is ``_id``.
+
+    ``mixes_types``: one column may hold values of several types.
+    """
+
+    mixes_types = True
 
     def __init__(self, database: str) -> None:
         self.database = database
@@ -218,3 +225,46 @@ class MongoSourceLab(SourceLab):
 
     def drop(self, table: str) -> None:
         self._tables[table].drop()
+
+
+class BigQueryDestinationLab(DestinationLab):
+    def __init__(self, options: dict[str, Any], state_file: str) -> None:
+        super().__init__()
+        self._options = {**options, "state_file": state_file}
+
+    def make(self) -> Destination:
+        cls = destination_class("bigquery")
+        return cls(cls.Options(**self._options))
+
+    def rows(self, table: TableId) -> dict[Any, dict[str, Any]]:
+        return {row["id"]: row for row in self._read(f"select * from `{table.schema}`.`{table.name}`")}
+
+    def deletion_count(self, table: TableId) -> int:
+        return len(self._metadata("deletion_log", table))
+
+    def deletion_strategies(self, table: TableId) -> list[str]:
+        return sorted(row["strategy"] for row in self._metadata("deletion_log", table))
+
+    def letter_statuses(self, table: TableId) -> list[str]:
+        return sorted(row["status"] for row in self._metadata("dead_letters", table))
+
+    def error_types(self, table: TableId) -> list[str]:
+        return sorted(row["error_type"] for row in self._metadata("error_log", table))
+
+    def run(self, run_id: str) -> dict[str, Any]:
+        (found,) = self._read(f"select * from cartridge_warp_metadata.sync_runs where run_id = '{run_id}'")
+        return found
+
+    def _metadata(self, name: str, table: TableId) -> list[dict[str, Any]]:
+        where = f"schema_name = '{table.schema}' and table_name = '{table.name}'"
+        return self._read(f"select * from cartridge_warp_metadata.{name} where {where}")
+
+    def _read(self, statement: str) -> list[dict[str, Any]]:
+        session = Session(BigQueryOptions(**{key: its for key, its in self._options.items() if key in _SHARED}))
+        try:
+            return [dict(row.items()) for row in session.run(statement)]
+        finally:
+            session.close()
+
+
+_SHARED = set(BigQueryOptions.model_fields)

@@ -32,9 +32,9 @@ OPLOG_BYTES, DOCUMENT_BYTES = 2**20, 50_000
 
 
 # SPEC: R4
-def test_a_young_log_has_a_window_and_loses_nothing(source_lab: SourceLab) -> None:
-    source_lab.put("users", {"_id": 1})
-    window = source_lab.open().log_window(source_lab.scope())
+def test_a_young_log_has_a_window_and_loses_nothing(logged_lab: SourceLab) -> None:
+    logged_lab.put("users", {"_id": 1})
+    window = logged_lab.open().log_window(logged_lab.scope())
     assert window is not None
     assert window.oldest <= window.newest
     assert abs(datetime.now(UTC) - window.newest) < timedelta(minutes=5)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+from tests.type_tables.bigquery_columns import TEXTS as BIGQUERY_TEXTS
+from tests.type_tables.bigquery_types import BIGQUERY_TYPES
 from tests.type_tables.bson_types import BSON_TYPES
 from tests.type_tables.postgresql_types import TEXTS
 from tests.type_tables.table import TypeRow
 from warp_resources.arrow.lattice import Fit, fit, join
 from warp_resources.config.column_types import NAMES, column_type
+from warp_resources.connectors.bigquery.types import stored_type as bigquery_type
 from warp_resources.connectors.postgresql.types import stored_type
 from warp_resources.model.tables import ColumnType, Kind
 
@@ -26,6 +29,11 @@ hashed, masked or discarded, and it is counted.
 
 Marked with † : altered, and the original kept in `dead_letters` with the reason given.
 """
+_BIGQUERY = """
+## BigQuery to PostgreSQL
+
+A column has the type that BigQuery declares of it, from the first value on.
+"""
 _MEETINGS = """
 ## When types meet
 
@@ -41,13 +49,19 @@ _COLUMNS = """
 The types that columns have, from a source's types or from `columns: {price: {type: "decimal(18,4)"}}`, and what their
 values read like once a column becomes text: the text that SPEC calls canonical, equal for equal values.
 """
+_BIGQUERY_COLUMNS = """
+## BigQuery columns and their canonical text
+
+The same with BigQuery as the destination. A decimal there has no scale of its own, so that 1.10 is 1.1. A declared
+precision beyond 29 digits before and 9 after the point is BIGNUMERIC, beyond 38 and 38 STRING.
+"""
 _LIMITS = """
 ## Limits
 
 | what | limit | beyond it |
 |---|---|---|
 | dates | 4714 BC to year 294276 | the column becomes text |
-| numeric | 131,072 digits before the point, 16,383 after | NULL, `too_many_digits`, the original kept |
+| numeric | 131,072 digits before the point, 16,383 after | the column becomes text; in JSON NULL, `too_many_digits` |
 | text, names | no NUL character, no lone surrogate | the character is removed, `character_removed`, the original kept |
 | keys | 2,600 bytes as text | the row is set aside, `key_too_long` |
 | names | 63 bytes; those that collide | shortened with a hash, see `name_map` |
@@ -81,12 +95,24 @@ _SHORT = {"timestamp with time zone": "timestamptz", "double precision": "double
 
 def page() -> str:
     """The whole page."""
-    lines = [_INTRODUCTION, *_types(BSON_TYPES), _MEETINGS, *_meetings(), _COLUMNS, *_columns(), _LIMITS]
+    lines = [
+        _INTRODUCTION,
+        *_types("BSON", BSON_TYPES),
+        _BIGQUERY,
+        *_types("BigQuery", BIGQUERY_TYPES),
+        _MEETINGS,
+        *_meetings(),
+        _COLUMNS,
+        *_columns("PostgreSQL", TEXTS, stored_type),
+        _BIGQUERY_COLUMNS,
+        *_columns("BigQuery", BIGQUERY_TEXTS, bigquery_type),
+        _LIMITS,
+    ]
     return "\n".join(lines)
 
 
-def _types(rows: Sequence[TypeRow]) -> Iterator[str]:
-    yield "| BSON | PostgreSQL | value | stored as | |"
+def _types(source: str, rows: Sequence[TypeRow]) -> Iterator[str]:
+    yield f"| {source} | PostgreSQL | value | stored as | |"
     yield "|---|---|---|---|---|"
     for row in rows:
         for number, sample in enumerate(row.samples):
@@ -116,14 +142,18 @@ def _meeting(established: ColumnType, incoming: ColumnType) -> str:
     return _plain(joined) if _plain(joined) == _plain(established) else f"**{_plain(joined)}**"
 
 
-def _columns() -> Iterator[str]:
-    yield "| PostgreSQL | declared as | value | canonical text |"
+def _columns(
+    destination: str,
+    texts: Sequence[tuple[ColumnType, Sequence[tuple[object, str]]]],
+    stored: Callable[[ColumnType], str],
+) -> Iterator[str]:
+    yield f"| {destination} | declared as | value | canonical text |"
     yield "|---|---|---|---|"
-    for its, cases in TEXTS:
+    for its, cases in texts:
         declared = ", ".join(f"`{name}`" for name in NAMES if column_type(name).kind is its.kind)
-        short = [case for case in cases if len(case[1]) <= _LONGEST_SAMPLE]
+        short = [case for case in cases if len(case[1]) <= _LONGEST_SAMPLE and case[1].isprintable()]
         for number, (value, text) in enumerate(short[:_MOST_SAMPLES]):
-            names = (stored_type(its), declared) if number == 0 else ("", "")
+            names = (stored(its), declared) if number == 0 else ("", "")
             yield f"| {names[0]} | {names[1]} | {_code(_shown(value, its))} | {_code(text)} |"
 
 

@@ -6,11 +6,13 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 LOCK = (ROOT / "requirements.lock").read_text()
+EMULATOR_LOCK = (ROOT / "warp_resources" / "connectors" / "bigquery" / "emulator.lock").read_text()
 
 
 def requirements() -> list[Requirement]:
@@ -37,7 +39,8 @@ def test_the_lock_holds_an_allowed_version_of_every_dependency() -> None:
         assert requirement.specifier.contains(version), f"{requirement} is not met by {version}: run make lock"
 
 
-def test_the_lock_names_no_place_and_hashes_everything() -> None:
-    assert not re.search(r"https?://|file:|--index|--find-links|^/| /[a-z]", LOCK, re.MULTILINE)
-    pinned = re.split(r"^(?=[\w.-]+==)", LOCK, flags=re.MULTILINE)
+@pytest.mark.parametrize("lock", [LOCK, EMULATOR_LOCK], ids=["project", "emulator"])
+def test_a_lock_names_no_place_and_hashes_everything(lock: str) -> None:
+    assert not re.search(r"https?://|file:|--index|--find-links|^/| /[a-z]", lock, re.MULTILINE)
+    pinned = re.split(r"^(?=[\w.-]+==)", lock, flags=re.MULTILINE)
     assert all("--hash=sha256:" in block for block in pinned if "==" in block.split("\n")[0])

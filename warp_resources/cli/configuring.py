@@ -18,6 +18,7 @@ from warp_resources.errors import ConfigurationError, WarpError
 from warp_resources.pipeline.engine import BATCH, check_source, units
 from warp_resources.pipeline.options import open_destination, open_source
 from warp_resources.pipeline.preparation import check_transforms
+from warp_resources.pipeline.strategies import demand_strategies
 
 Json = Annotated[bool, typer.Option("--json", help="JSON, for scripts.")]
 LARGEST = 2**63 - 1
@@ -68,6 +69,8 @@ def validate(
     names = chosen_schemas(config, state.schema_names())
     for name in names:
         check_transforms(config, name)
+        for unit in units(config, name):
+            demand_strategies(config, name, unit.mode, source.capabilities)
     say(f"{state.file_text()}: {_summary(config, names)}")
     for name in names:
         _note_unscheduled(config, name)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import psutil
 
 from warp_resources.cli.naming import chosen_schemas
+from warp_resources.cli.staleness import Pace
 from warp_resources.config import WarpConfig, schema_settings
 from warp_resources.connectors.interfaces import Destination, LogWindow, Source, SourceScope, StateStore
 from warp_resources.errors import OperatorError, TransientError, WarpError
@@ -25,8 +26,6 @@ from warp_resources.telemetry import metrics
 from warp_resources.telemetry.metrics import Metric, Sample
 from warp_resources.telemetry.probe import Probe
 
-IDLE_MARKER_SECONDS = 10.0
-"""An idle stream moves its marker more often than this."""
 _ENDS_KEPT = 240
 
 SOURCE, DESTINATION = "source", "destination"
@@ -56,6 +55,30 @@ class Reading:
     holders: Mapping[str, Holder | None]
 
 
+class Facts:
+    """What a destination may have to be paid for to tell, asked for anew as often as it may change at most."""
+
+    def __init__(self, seconds: float, destination: Destination) -> None:
+        self._seconds, self._destination = seconds, destination
+        self._known: dict[str, tuple[float, dict[str, TableStatistics]]] = {}
+        self._took_writes_at: float | None = None
+
+    def takes_writes(self) -> bool:
+        """One that is read-only is as good as away; what it lacks a grant for, it says to who writes."""
+        at = self._took_writes_at
+        if at is None or time.monotonic() - at >= self._seconds:
+            self._took_writes_at = time.monotonic() if _takes_writes(self._destination) else None
+        return self._took_writes_at is not None
+
+    def figures(self, schema: str) -> dict[str, TableStatistics]:
+        """By table name; the empty name is the schema as a whole."""
+        at, found = self._known.get(schema, (0.0, {}))
+        if schema not in self._known or time.monotonic() - at >= self._seconds:
+            found = {one.table.name: one for one in self._destination.statistics(schema)}
+            self._known[schema] = time.monotonic(), found
+        return found
+
+
 class Measurements:
     """What an exporter asks for samples: each side is asked in a thread of its own, on connections of its own."""
 
@@ -68,8 +91,10 @@ class Measurements:
         self._ends: dict[str, deque[LogEnd]] = {}
         self._counts: dict[TableId, tuple[float, int]] = {}
         self._rates: dict[TableId, float] = {}
+        self._pace = Pace.of(config, destination.capabilities)
+        facts = Facts(self._pace.interval_seconds, destination)
         self._log = Probe(lambda: _ends(config, self._schemas, source), source.close)
-        self._metadata = Probe(lambda: _readings(config, self._schemas, destination), destination.close)
+        self._metadata = Probe(lambda: _readings(config, self._schemas, destination, facts), destination.close)
 
     def __call__(self) -> list[Sample]:
         """The samples of now, in about two seconds. A database that does not answer is one of them, no error."""
@@ -102,7 +127,7 @@ class Measurements:
 
     def _schema_samples(self, schema: str, reading: Reading) -> Iterator[Sample]:
         stream, states, figures = reading.stream, reading.states, reading.figures
-        lag = self._stream_lag(schema, stream) if stream is not None else None
+        lag = self._stream_lag(schema, stream, reading.holders.get("")) if stream is not None else None
         whole = figures.get("")
         # Where tables are set aside, that is how a run fails of which all others are complete.
         run_failures = (RUNNING,) if any(its.aside_since for its in states.values()) else (FAILED, RUNNING)
@@ -153,7 +178,7 @@ class Measurements:
             return
         yield Sample(metrics.MEMORY_USAGE, (schema_settings(self._config, schema).database, schema), used)
 
-    def _stream_lag(self, schema: str, stream: StreamState) -> float | None:
+    def _stream_lag(self, schema: str, stream: StreamState, holder: Holder | None) -> float | None:
         """The age of the oldest noted end of the log that the marker has not reached; None where it cannot be read."""
         ends: deque[LogEnd] = self._ends.get(schema, deque())
         try:
@@ -162,8 +187,7 @@ class Measurements:
         except WarpError:
             return None
         unreached = time.monotonic() - ends[0].at if ends else 0.0
-        silent = _age(stream.updated_at)
-        return max(unreached, silent if silent > IDLE_MARKER_SECONDS else 0.0)
+        return self._pace.lag(unreached, _age(stream.updated_at), is_held=holder is not None)
 
     def _history(self, schema: str, reading: Reading, end: LogEnd | None) -> Iterator[Sample]:
         """Whether the source's log goes far enough back, where anybody may say so."""
@@ -220,14 +244,14 @@ def _window(source: Source, scope: SourceScope) -> LogWindow | None:
         return None
 
 
-def _readings(config: WarpConfig, schemas: Sequence[str], destination: Destination) -> dict[str, Reading]:
+def _readings(config: WarpConfig, schemas: Sequence[str], destination: Destination, facts: Facts) -> dict[str, Reading]:
     """What the destination says of each schema, without those that it does not tell."""
-    if not _takes_writes(destination):
+    if not facts.takes_writes():
         return {}
     found: dict[str, Reading] = {}
     for schema in schemas:
         try:
-            found[schema] = _reading(config, schema, destination)
+            found[schema] = _reading(config, schema, destination, facts)
         except TransientError:
             return found
         except WarpError:
@@ -236,7 +260,6 @@ def _readings(config: WarpConfig, schemas: Sequence[str], destination: Destinati
 
 
 def _takes_writes(destination: Destination) -> bool:
-    """One that is read-only is as good as away; what it lacks a grant for, it says to who writes."""
     try:
         destination.check()
     except TransientError:
@@ -246,11 +269,11 @@ def _takes_writes(destination: Destination) -> bool:
     return True
 
 
-def _reading(config: WarpConfig, schema: str, destination: Destination) -> Reading:
+def _reading(config: WarpConfig, schema: str, destination: Destination, facts: Facts) -> Reading:
     stream, states = destination.stream_state(schema), destination.table_states(schema)
-    figures = {one.table.name: one for one in destination.statistics(schema)}
+    found = facts.figures(schema)
     holders = _holders(schema, list(states), open_state(config, destination)) if stream is not None or states else {}
-    return Reading(time.monotonic(), stream, states, figures, holders)
+    return Reading(time.monotonic(), stream, states, found, holders)
 
 
 def _holders(schema: str, tables: Sequence[str], store: StateStore) -> dict[str, Holder | None]:

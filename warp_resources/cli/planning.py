@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -22,9 +23,11 @@ from warp_resources.config import WarpConfig
 from warp_resources.connectors.interfaces import Destination, Source
 from warp_resources.evolution.names import OVERFLOW_COLUMN
 from warp_resources.model.tables import ChangeKind, SchemaChange, TableSchema
+from warp_resources.model.work import WorkEstimate, WorkLine
 from warp_resources.pipeline.dry_run import TablePlan, plan_unit
 from warp_resources.pipeline.engine import check_source, units
 from warp_resources.pipeline.options import open_destination, open_source
+from warp_resources.pipeline.workload import workload_of
 
 
 def plan(
@@ -47,15 +50,21 @@ def show_plan(config: WarpConfig, schemas: Sequence[str], tables: Sequence[str],
         if tables:
             names = schemas_having(named_tables(config, names, tables, source), names)
         plans = [plan for name in names for plan in _plans(config, name, tuple(tables), source, destination)]
+        loads = [workload_of(config, name, plans, destination.capabilities) for name in names]
+        works = {its.schema: work for its in loads if (work := destination.estimate_work(its)) is not None}
     finally:
         source.close()
         destination.close()
     if as_json:
-        show_json([_document(plan) for plan in plans])
+        show_json([_document(plan) | _work_document(works.get(plan.table.schema)) for plan in plans])
         return
     for one in plans:
         for line in _lines(one):
             typer.echo(line)
+    for schema, work in works.items():
+        typer.echo(f"{schema}, per day if every table changes all the time:")
+        for part in work.lines:
+            typer.echo(f"    {_work_text(part)}")
     typer.echo(_total(plans))
 
 
@@ -113,6 +122,19 @@ def _total(plans: Sequence[TablePlan]) -> str:
     stopped = sum(bool(plan.stops) for plan in plans)
     stopping = f"{stopped} would stop, " if stopped else ""
     return f"{created} to create, {altered} to alter, {stopping}about {rows:,} rows to copy. Nothing was written."
+
+
+def _work_text(part: WorkLine) -> str:
+    note = f" ({part.note})" if part.note else ""
+    if part.is_bytes:
+        return f"{part.what}: {bytes_text(round(part.per_day))}{note}"
+    share = f" of {part.limit_per_day:,.0f}" if part.limit_per_day is not None else ""
+    return f"{part.what}: {part.per_day:,.0f}{share}{note}"
+
+
+def _work_document(work: WorkEstimate | None) -> dict[str, Any]:
+    """What the whole schema of a table asks for, where the destination limits or bills it."""
+    return {} if work is None else {"schema_work_per_day": [asdict(part) for part in work.lines]}
 
 
 def _document(plan: TablePlan) -> dict[str, Any]:

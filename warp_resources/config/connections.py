@@ -92,7 +92,10 @@ class DestinationConfig(Endpoint):
     transaction_timeout: PositiveDuration = Field(
         default=timedelta(seconds=300), description="How long a transaction may take."
     )
-    min_interval: Duration = Field(default=timedelta(0), description="How often at most a table is written.")
+    min_interval: Duration | None = Field(
+        default=None,
+        description="How often at most a table is written. Default: as the destination's kind wants it, 0s for most.",
+    )
 
 
 def _postgresql(value: SecretStr) -> SecretStr:
@@ -105,7 +108,9 @@ class StateConfig(Settings):
     """Where leases and mandates live."""
 
     connection_string: Annotated[SecretStr, AfterValidator(_postgresql)] | None = Field(
-        default=None, description="The URI of a PostgreSQL database for them. Default: the destination."
+        default=None,
+        description="The URI of a PostgreSQL database for them. Default: the destination, or a file of this host "
+        "where the destination has no cheap small writes.",
     )
 
 

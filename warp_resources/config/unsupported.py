@@ -28,9 +28,8 @@ _STRATEGIES = frozenset({"trigger"})
 _ANY_SCHEMA, _ANY_TABLE = "schemas.*", "schemas.*.tables.*"
 
 UNSUPPORTED = (
-    Unsupported("source.type", frozenset({"mysql", "mariadb", "bigquery", "dynamodb", "postgresql"})),
-    Unsupported("destination.type", frozenset({"bigquery", "mysql", "mariadb"})),
-    Unsupported("destination.min_interval"),
+    Unsupported("source.type", frozenset({"mysql", "mariadb", "dynamodb", "postgresql"})),
+    Unsupported("destination.type", frozenset({"mysql", "mariadb"})),
     Unsupported("security.encryption_key"),
     Unsupported("source.change_detection.strategy", _STRATEGIES),
     Unsupported(f"{_ANY_SCHEMA}.change_detection.strategy", _STRATEGIES),

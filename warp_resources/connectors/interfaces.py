@@ -44,6 +44,7 @@ from warp_resources.model.rewrites import RewriteState
 from warp_resources.model.statistics import TableStatistics
 from warp_resources.model.tables import TableId, TableSchema
 from warp_resources.model.versions import Rollback, SchemaVersion
+from warp_resources.model.work import WorkEstimate, Workload
 
 ENGINE_CONNECTIONS = 3
 """What an engine process holds to the destination: one for data, two for leases; old metadata goes through one
@@ -80,6 +81,8 @@ class SourceScope:
     ``database`` is the source's database or schema. ``include`` and ``exclude`` are shell globs over
     table names, an empty ``include`` meaning all; ``exclude`` wins. Nested values of the
     tables that ``extended_json`` names become relaxed extended JSON; ``plain_json`` wins over it.
+    ``keys``: table names, as globs, with the key columns that the user declares of them, for tables that have no key
+    of their own.
     """
 
     schema: str
@@ -88,6 +91,11 @@ class SourceScope:
     exclude: tuple[str, ...] = ()
     extended_json: tuple[str, ...] = ()
     plain_json: tuple[str, ...] = ()
+    keys: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    def declared_key(self, table: str) -> tuple[str, ...] | None:
+        """The key columns that the user declares of a table."""
+        return next((key for glob, key in self.keys if fnmatchcase(table, glob)), None)
 
     def covers(self, table: str) -> bool:
         """Whether the scope names a table."""
@@ -138,7 +146,9 @@ class ChangeStream(Protocol):
         """
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Give back what the server keeps for it; ``next`` opens it again at the same place."""
+        ...
 
 
 @runtime_checkable
@@ -217,10 +227,11 @@ class Source(Protocol):
         limits: ReadLimits,
         not_before: Position | None,
     ) -> Chunk:
-        """The next rows of a slice in key order, from ``resume`` (a bound; None: the slice's start).
+        """The next rows of a slice, from ``resume`` (text of the source's own; None: the slice's start).
 
-        Reads majority-committed data no older than ``not_before``. A row at the resume bound may be
-        delivered again. A table that does not exist is an empty, last chunk.
+        Reads majority-committed data no older than ``not_before``; a source without a log, of one moment between the
+        slice's start and now. Rows from before ``resume`` may be delivered again. A table that does not exist is an
+        empty, last chunk.
         """
         ...
 
@@ -593,6 +604,13 @@ class Destination(Protocol):
 
     def earliest(self, table: TableId, column: str) -> datetime | None:
         """The smallest time in a column, None where it has none or takes seconds to find."""
+        ...
+
+    def estimate_work(self, workload: Workload) -> WorkEstimate | None:
+        """What a schema will ask of the service in a day, against its limits; None where nothing is limited or billed.
+
+        Asks nothing of the server.
+        """
         ...
 
     def state_store(self) -> StateStore:

@@ -18,6 +18,8 @@ SOURCE, DESTINATION = "source", "destination"
 _BUILT_IN = {
     (SOURCE, "memory"): "warp_resources.connectors.memory.source:MemorySource",
     (DESTINATION, "memory"): "warp_resources.connectors.memory.destination:MemoryDestination",
+    (SOURCE, "bigquery"): "warp_resources.connectors.bigquery.source:BigQuerySource",
+    (DESTINATION, "bigquery"): "warp_resources.connectors.bigquery.destination:BigQueryDestination",
     (SOURCE, "mongodb"): "warp_resources.connectors.mongodb.source:MongoSource",
     (DESTINATION, "postgresql"): "warp_resources.connectors.postgresql.destination:PostgresDestination",
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from warp_resources.arrow.canonical import canonical_text
 from warp_resources.arrow.lattice import FLOATS, INTEGERS, TEXT, TIMESTAMPS, is_exact
-from warp_resources.arrow.limits import outside_dates, outside_range
+from warp_resources.arrow.limits import outside_dates, outside_range, too_many_digits
 from warp_resources.arrow.numbers import integers_are_exact
 from warp_resources.evolution.names import OVERFLOW_COLUMN
 from warp_resources.model.batches import RawColumn, Variant
@@ -27,18 +27,24 @@ class ColumnDiff:
     variants: tuple[Variant, ...]
 
 
-def diff(known: TableSchema, columns: Iterable[RawColumn], capabilities: Capabilities) -> tuple[ColumnDiff, ...]:
+def diff(
+    known: TableSchema, columns: Iterable[RawColumn], capabilities: Capabilities, declared: Collection[str] = ()
+) -> tuple[ColumnDiff, ...]:
     """Each incoming column beside the known one of its name.
 
-    Timestamps and dates that the destination cannot hold become a text variant of their own.
+    Timestamps, dates and, unless the column is JSON or ``declared`` to have a type, numbers that the destination
+    cannot hold become a text variant of their own.
     """
     # The overflow column is no field's, whatever it is called.
     by_name = {column.name: column for column in known.columns if column.stored != OVERFLOW_COLUMN}
-    return tuple(_diff_column(by_name.get(raw.name), raw, capabilities) for raw in columns)
+    return tuple(_diff_column(by_name.get(raw.name), raw, capabilities, raw.name in declared) for raw in columns)
 
 
-def _diff_column(known: Column | None, raw: RawColumn, capabilities: Capabilities) -> ColumnDiff:
-    stored = [part for variant in live_variants(raw, known) for part in _storable(variant, capabilities)]
+def _diff_column(known: Column | None, raw: RawColumn, capabilities: Capabilities, is_declared: bool) -> ColumnDiff:
+    live = live_variants(raw, known)
+    types = [variant.type for variant in live] if known is None else [known.type]
+    keeps_numbers = is_declared or any(its.kind is Kind.JSON for its in types)
+    stored = [part for variant in live for part in _storable(variant, capabilities, keeps_numbers)]
     return ColumnDiff(raw.name, known, tuple(stored))
 
 
@@ -68,11 +74,13 @@ def _has_values(variant: Variant) -> bool:
     return bool(variant.values.null_count < len(variant.values))
 
 
-def _storable(variant: Variant, capabilities: Capabilities) -> list[Variant]:
+def _storable(variant: Variant, capabilities: Capabilities, keeps_numbers: bool) -> list[Variant]:
     if variant.type.kind in TIMESTAMPS:
         outside = outside_range(variant.values, capabilities.timestamp_range)
     elif variant.type.kind is Kind.DATE:
         outside = outside_dates(variant.values, capabilities.date_range)
+    elif variant.type.kind is Kind.NUMERIC and not keeps_numbers:
+        outside = too_many_digits(variant.values, capabilities.numeric_digits, capabilities.numeric_specials)
     else:
         return [variant]
     if not outside.true_count:

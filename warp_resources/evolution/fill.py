@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from warp_resources.arrow.cleaning import clean_json, clean_text
 from warp_resources.arrow.coerce import coerce
 from warp_resources.arrow.declared import as_declared
+from warp_resources.arrow.json_numbers import quote_wide_numbers
 from warp_resources.arrow.lattice import Fit, fit
 from warp_resources.arrow.limits import too_many_digits
 from warp_resources.arrow.rows import first_valid
@@ -18,13 +19,14 @@ from warp_resources.evolution.losses import (
     CHARACTER_REMOVED,
     CONVERSION,
     DRASTIC_CHANGE,
+    JSON_NUMBER,
     NEGATIVE_ZERO,
     TOO_MANY_DIGITS,
     TRUNCATION,
     Loss,
     found,
 )
-from warp_resources.evolution.policy import Decision, is_storable
+from warp_resources.evolution.policy import Decision, digits_of, is_storable
 from warp_resources.model.batches import Variant
 from warp_resources.model.capabilities import Capabilities
 from warp_resources.model.tables import ColumnType, Kind
@@ -57,7 +59,7 @@ def fill(decision: Decision, target: ColumnType, length: int, capabilities: Capa
         if fit(target, variant.type) is Fit.DRASTIC:
             losses.append(Loss(DRASTIC_CHANGE, variant.values.is_valid(), decision.name))
             continue
-        if target.kind is Kind.JSON and variant.type.kind is Kind.NUMERIC:
+        if target.kind is Kind.JSON and variant.type.kind is Kind.NUMERIC and capabilities.wide_json_numbers:
             variant, lost = _storable_numbers(variant, decision.name, capabilities)
             losses += lost
         coerced = coerce(variant.values, variant.type, target)
@@ -77,11 +79,22 @@ def _storable_numbers(variant: Variant, name: str, capabilities: Capabilities) -
 
 def _storable(values: pa.Array, target: ColumnType, name: str, capabilities: Capabilities) -> Filled:
     if target.kind is Kind.NUMERIC:
-        excess = too_many_digits(values, capabilities.numeric_digits)
+        excess = too_many_digits(values, digits_of(target, capabilities), capabilities.numeric_specials)
         kept = pc.if_else(excess, None, values) if excess.true_count else values
         return Filled(kept, found([Loss(TOO_MANY_DIGITS, excess, name)]))
     if target.kind not in (Kind.TEXT, Kind.JSON):
         return Filled(values, ())
-    clean = clean_text if target.kind is Kind.TEXT else clean_json
-    cleaned = clean(values, capabilities.refused_text)
+    if target.kind is Kind.JSON:
+        return storable_json(values, name, capabilities)
+    cleaned = clean_text(values, capabilities.refused_text)
     return Filled(cleaned.values, found([Loss(CHARACTER_REMOVED, cleaned.changed, name)]))
+
+
+def storable_json(values: pa.Array, name: str, capabilities: Capabilities) -> Filled:
+    """JSON without the characters and the numbers that the destination has not: such numbers become strings."""
+    cleaned = clean_json(values, capabilities.refused_text)
+    losses = [Loss(CHARACTER_REMOVED, cleaned.changed, name)]
+    if not capabilities.wide_json_numbers:
+        cleaned = quote_wide_numbers(cleaned.values)
+        losses.append(Loss(JSON_NUMBER, cleaned.changed, name))
+    return Filled(cleaned.values, found(losses))

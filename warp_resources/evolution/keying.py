@@ -124,5 +124,7 @@ def _faults(keys: Keys, decision: Decision, capabilities: Capabilities) -> list[
     if kind is Kind.DATE:
         faults.append(Loss(KEY_UNSTORABLE, outside_dates(values, capabilities.date_range)))
     if kind is Kind.NUMERIC:
-        faults.append(Loss(KEY_UNSTORABLE, too_many_digits(values, capabilities.numeric_digits)))
+        faults.append(
+            Loss(KEY_UNSTORABLE, too_many_digits(values, capabilities.numeric_digits, capabilities.numeric_specials))
+        )
     return faults

@@ -17,9 +17,11 @@ UPSERT = "upsert"
 DRASTIC_CHANGE = "drastic_change"
 CONVERSION = "conversion"
 CHARACTER_REMOVED = "character_removed"
+JSON_NUMBER = "json_number"
 NEGATIVE_ZERO = "negative_zero"
 TOO_MANY_DIGITS = "too_many_digits"
 TRUNCATION = "truncation"
+DUPLICATE_KEY = "duplicate_key"
 KEY_MISSING = "key_missing"
 KEY_TOO_LONG = "key_too_long"
 KEY_UNSTORABLE = "key_unstorable"
@@ -31,9 +33,11 @@ _MESSAGES = {
     DRASTIC_CHANGE: "An object or array came for a scalar column",
     CONVERSION: "The value does not fit the type of its column",
     CHARACTER_REMOVED: "The value has a character that the destination cannot store",
+    JSON_NUMBER: "The value has a number with more digits than JSON has in the destination",
     NEGATIVE_ZERO: "The column's type has no negative zero",
     TRUNCATION: "The value has more digits, or a time of day, than its column's declared type",
     TOO_MANY_DIGITS: "The number has more digits than the destination can store",
+    DUPLICATE_KEY: "Another row of the source has the same key",
     KEY_MISSING: "The row has no key",
     KEY_TOO_LONG: "The row's key is longer than the destination can index",
     KEY_UNSTORABLE: "The row's key has a value that the destination cannot store",
@@ -41,7 +45,12 @@ _MESSAGES = {
     TYPE_CHANGE_QUARANTINED: "The row has a value that does not fit its column, whose type the contract keeps",
     ROW_TOO_WIDE: "The row's many values take more room than the destination has for one row",
 }
-_ACTIONS = {CHARACTER_REMOVED: "character removed", NEGATIVE_ZERO: "stored as 0", TRUNCATION: "stored rounded"}
+_ACTIONS = {
+    CHARACTER_REMOVED: "character removed",
+    JSON_NUMBER: "number stored as a string",
+    NEGATIVE_ZERO: "stored as 0",
+    TRUNCATION: "stored rounded",
+}
 
 
 @dataclass(frozen=True, slots=True)

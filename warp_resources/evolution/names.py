@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
 from collections.abc import Collection
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from warp_resources.model.capabilities import Capabilities
@@ -30,11 +32,12 @@ def stored_names(names: Collection[str], taken: Collection[str], capabilities: C
 
 
 def stored_name(name: str, taken: Collection[str], capabilities: Capabilities) -> str:
-    """The name itself where the destination can hold it and it is free; else shortened, with a hash.
+    """A table's name itself where the destination can hold it and it is free; else shortened, with a hash.
 
     Args:
-        taken: stored names already given, and those that are reserved (the soft-delete column).
+        taken: stored names already given.
     """
+    capabilities = replace(capabilities, column_symbols="")
     return _free_name(name, {_folded(other, capabilities) for other in taken}, capabilities)
 
 
@@ -43,7 +46,8 @@ def schema_refusal(name: str, capabilities: Capabilities) -> str | None:
     size = len(name.encode("utf-8", "surrogatepass"))
     if size > capabilities.max_name_bytes:
         return f"which has {size} bytes; the destination allows {capabilities.max_name_bytes}"
-    if any(_is_refused(character, capabilities) for character in name):
+    is_shapely = capabilities.schema_pattern is None or re.fullmatch(capabilities.schema_pattern, name)
+    if not is_shapely or any(_is_unstorable(character, capabilities) for character in name):
         return "which has a character that the destination refuses"
     if any(fnmatchcase(name, glob) for glob in capabilities.reserved_schemas):
         return f"but the destination keeps {' and '.join(capabilities.reserved_schemas)} for itself"
@@ -66,20 +70,34 @@ def _free_name(name: str, used: Collection[str], capabilities: Capabilities) -> 
 def _is_storable(name: str, capabilities: Capabilities) -> bool:
     return (
         0 < len(name.encode("utf-8", "surrogatepass")) <= capabilities.max_name_bytes
-        and not _folded(name, capabilities).startswith(OWN_PREFIX)
+        and not _is_reserved(name, capabilities)
         and not any(_is_refused(character, capabilities) for character in name)
     )
 
 
 def _shortened(name: str, capabilities: Capabilities) -> str:
     kept = "".join(character for character in name if not _is_refused(character, capabilities))
-    if _folded(kept, capabilities).startswith(OWN_PREFIX):
-        kept = kept.lstrip("_")
+    while _is_reserved(kept, capabilities):
+        kept = kept[1:]
     room = capabilities.max_name_bytes - _DIGEST_DIGITS - 1
     return kept.encode()[:room].decode(errors="ignore")
 
 
+def _is_reserved(name: str, capabilities: Capabilities) -> bool:
+    if _folded(name, capabilities).startswith(OWN_PREFIX):
+        return True
+    return any(name.lower().startswith(prefix.lower()) for prefix in capabilities.reserved_name_prefixes)
+
+
 def _is_refused(character: str, capabilities: Capabilities) -> bool:
+    if _is_unstorable(character, capabilities) or character in capabilities.refused_in_names:
+        return True
+    categories = capabilities.name_categories
+    is_usual = not categories or unicodedata.category(character).startswith(categories)
+    return not is_usual and character not in capabilities.column_symbols
+
+
+def _is_unstorable(character: str, capabilities: Capabilities) -> bool:
     return character == "\0" or character in capabilities.refused_text or unicodedata.category(character) == "Cs"
 
 

@@ -9,14 +9,19 @@ from functools import reduce
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from warp_resources.arrow.canonical import canonical_text
 from warp_resources.arrow.coerce import coerce
-from warp_resources.arrow.lattice import TEXT, TIMESTAMPS, Fit, fit, join
+from warp_resources.arrow.lattice import FLOATS, TEXT, TIMESTAMPS, Fit, fit, join
 from warp_resources.arrow.limits import outside_dates, outside_range, too_many_digits
 from warp_resources.arrow.numbers import integers_are_exact
 from warp_resources.evolution.diff import ColumnDiff
 from warp_resources.model.batches import Variant
 from warp_resources.model.capabilities import Capabilities
 from warp_resources.model.tables import Column, ColumnType, Kind
+
+NUMERIC = ColumnType(Kind.NUMERIC)
+_DOUBLE_DIGITS = 309, 324
+"""Before and after the point, of the shortest text that reads back as a double: 1.8e308 and 5e-324."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +57,10 @@ def decide(column: ColumnDiff, capabilities: Capabilities) -> Decision:
         return undecided
     if established is None:
         met = reduce(join, (variant.type for variant in column.variants))
-        return replace(undecided, type=met, reason="new field")
-    return _established(undecided, established, capabilities)
+        decided = replace(undecided, type=met, reason="new field")
+    else:
+        decided = _established(undecided, established, capabilities)
+    return replace(decided, type=TEXT, converted=()) if _loses_doubles(decided, capabilities) else decided
 
 
 def _established(undecided: Decision, established: ColumnType, capabilities: Capabilities) -> Decision:
@@ -90,6 +97,28 @@ def _taking(target: ColumnType, variants: Sequence[Variant], capabilities: Capab
     return target
 
 
+def _loses_doubles(decision: Decision, capabilities: Capabilities) -> bool:
+    """Whether doubles become numbers of a destination that has not as many digits.
+
+    Of stored ones nobody knows how many they have.
+    """
+    if decision.type is None or decision.type.kind is not Kind.NUMERIC or _holds_doubles(capabilities):
+        return False
+    if decision.known is not None and decision.known.type.kind in FLOATS:
+        return True
+    doubles = [variant for variant in decision.variants if variant.type.kind in FLOATS]
+    return any(_storable_doubles(its, capabilities).false_count for its in doubles)
+
+
+def _storable_doubles(variant: Variant, capabilities: Capabilities) -> pa.Array:
+    return is_storable(canonical_text(variant.values, variant.type), NUMERIC, capabilities)
+
+
+def _holds_doubles(capabilities: Capabilities) -> bool:
+    before, after = capabilities.numeric_digits
+    return capabilities.numeric_specials and before >= _DOUBLE_DIGITS[0] and after >= _DOUBLE_DIGITS[1]
+
+
 def is_storable(values: pa.Array, target: ColumnType, capabilities: Capabilities) -> pa.Array:
     """A mask of the values of a type that the destination can hold; nulls are."""
     if target.kind in TIMESTAMPS:
@@ -97,8 +126,14 @@ def is_storable(values: pa.Array, target: ColumnType, capabilities: Capabilities
     if target.kind is Kind.DATE:
         return pc.invert(outside_dates(values, capabilities.date_range))
     if target.kind is Kind.NUMERIC:
-        return pc.invert(too_many_digits(values, capabilities.numeric_digits))
+        return pc.invert(too_many_digits(values, digits_of(target, capabilities), capabilities.numeric_specials))
     return pa.repeat(pa.scalar(True), len(values))
+
+
+def digits_of(target: ColumnType, capabilities: Capabilities) -> tuple[int, int]:
+    """The digits (before, after the point) that a column of a numeric type can hold at most."""
+    declared = capabilities.declared_digits if target.precision is not None else None
+    return declared or capabilities.numeric_digits
 
 
 def _reason(established: ColumnType, variants: Sequence[Variant]) -> str:

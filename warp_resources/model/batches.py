@@ -138,7 +138,7 @@ class Changes:
     """A cut of the change stream: the last state of each key touched, and where the cut ends.
 
     ``tables`` is empty when only the position moved. ``occurred_at`` is the source's time of the
-    last event in the cut, by the source's clock.
+    last event in the cut, by the source's clock. ``has_more``: the limits ended the cut, and more is there already.
     """
 
     tables: tuple[TableBatch, ...]
@@ -147,6 +147,7 @@ class Changes:
     events: tuple[TableEvent, ...] = ()
     occurred_at: datetime | None = None
     byte_count: int = 0
+    has_more: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -242,7 +242,7 @@ def _decisions(
             decide_declared(column, rules.types[column.name], basis.table)
             if column.name in rules.types
             else decide(column, capabilities)
-            for column in diff(basis, others, capabilities)
+            for column in diff(basis, others, capabilities, rules.types)
         ),
     ]
 

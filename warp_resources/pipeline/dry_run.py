@@ -58,8 +58,6 @@ def _plan(
     state: TableState | None,
 ) -> TablePlan:
     settings = unit.settings(found.name)
-    limits = ReadLimits(SAMPLE_ROWS, unit.max_bytes)
-    batch = source.read_chunk(unit.scope, found.name, KeyRange(), None, limits, None).batch
     is_new = state is None or not state.is_loaded or (unit.mode == STREAM and state.covered_from is None)
     plan = TablePlan(
         table=TableId(unit.schema, found.name),
@@ -69,10 +67,12 @@ def _plan(
         first_load=is_new and (settings.full_load_enabled or unit.mode != STREAM),
         stored=known,
     )
-    if not batch.row_count:
-        return plan
-    plan = replace(plan, sampled=batch.row_count)
+    limits = ReadLimits(SAMPLE_ROWS, unit.max_bytes)
     try:
+        batch = source.read_chunk(unit.scope, found.name, KeyRange(), None, limits, None).batch
+        if not batch.row_count:
+            return plan
+        plan = replace(plan, sampled=batch.row_count)
         conformed = _conformed(unit, source, destination, batch, known)
     except TableFailure as failure:
         return replace(plan, stops=str(failure))

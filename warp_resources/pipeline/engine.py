@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from warp_resources.config import SchemaSettings, TableSettings, WarpConfig, effective, schema_settings
@@ -18,10 +18,11 @@ from warp_resources.failpoints import failpoint
 from warp_resources.model.tables import TableId
 from warp_resources.pipeline.correlation import correlated
 from warp_resources.pipeline.lease import LeaseKeeper
-from warp_resources.pipeline.options import open_destination, open_source, open_state
+from warp_resources.pipeline.options import open_destination, open_source, open_state, write_interval
 from warp_resources.pipeline.preparation import check_preparation
 from warp_resources.pipeline.retention import removing_old_metadata
 from warp_resources.pipeline.retry import BackoffPolicy
+from warp_resources.pipeline.strategies import demand_strategies
 from warp_resources.pipeline.writer import Writer
 
 STREAM, BATCH = "stream", "batch"
@@ -81,6 +82,7 @@ class Unit:
             _listed(settings),
             extended_json=(EVERYTHING,) if is_usual else others,
             plain_json=others if is_usual else (),
+            keys=declared_keys(self.config, self.schema),
         )
 
     @property
@@ -122,6 +124,11 @@ class Engine:
         """The earlier of the source's clock and ours: a marker of a time to come would hide what is dated before it."""
         return min(self.source.now(), datetime.now(UTC))
 
+    @property
+    def min_interval(self) -> timedelta:
+        """How often at most a table is written."""
+        return write_interval(self.unit.config, self.destination.capabilities)
+
     def stream_limits(self, tables: Collection[str]) -> ReadLimits:
         """A size that the user set is a hard bound (C3): the smallest of all tables that are named or covered."""
         named = {*tables, *schema_settings(self.unit.config, self.unit.schema).tables, ANY_TABLE}
@@ -157,6 +164,12 @@ def _listed(settings: SchemaSettings) -> SourceScope:
     return SourceScope(settings.name, settings.database, settings.include, settings.exclude)
 
 
+def declared_keys(config: WarpConfig, schema: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The ``primary_key`` of each table that has one, as ``SourceScope.keys`` takes them."""
+    named = ((name, effective(config, schema, name).primary_key) for name in schema_settings(config, schema).tables)
+    return tuple((glob.escape(name), key) for name, key in named if key is not None)
+
+
 def check_source(unit: Unit, source: Source, *, known: bool = False) -> None:
     """Reach the source and prove that it can give what the unit wants of it; see ``Source.check``.
 
@@ -164,6 +177,7 @@ def check_source(unit: Unit, source: Source, *, known: bool = False) -> None:
         ConfigurationError: a table is to have another key than its rows and deletes come with, or something is to
             be done to its columns that cannot be.
     """
+    demand_strategies(unit.config, unit.schema, unit.mode, source.capabilities)
     source.check(unit.scope, log=unit.mode == STREAM, known=known)
     for name in schema_settings(unit.config, unit.schema).tables:
         if unit.scope.covers(name):

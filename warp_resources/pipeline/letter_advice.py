@@ -13,10 +13,12 @@ _ADVICE = {
     "conversion": "The column's type does not take the value: give it a type that does under columns, then replay",
     "too_many_digits": "The destination has no number of so many digits: give the column the type text, then replay",
     "character_removed": "The destination cannot store a character of it, which was removed; the record here is whole",
+    "json_number": "A number in it has more digits than JSON has there, and is a string; the record here is whole",
     "negative_zero": "The column's type has no negative zero; the record here is whole",
     "new_column_quarantined": "It brings a field that the contract takes no column for: set new_columns, then replay",
     "type_change_quarantined": "The contract keeps the type of the column: set type_changes, then replay",
     "row_too_wide": "The row takes more room than the destination has: drop fields under columns, then replay",
+    "duplicate_key": "Another row of the source has the same key: name a key that is unique, then resync",
     "unreadable_record": "Its record cannot be read back: `cartridge-warp resync` brings the row as it is now",
 }
 _OTHERWISE = "Mend it at the source, or read the record here; then replay or discard it"

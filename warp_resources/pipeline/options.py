@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from pydantic import ValidationError
 
 from warp_resources.config import WarpConfig, connector_options, environment
@@ -9,6 +11,7 @@ from warp_resources.connectors.interfaces import Destination, Source, StateStore
 from warp_resources.connectors.registry import DESTINATION, SOURCE, destination_class, source_class
 from warp_resources.errors import ConfigurationError
 from warp_resources.failpoints import VARIABLE, arm
+from warp_resources.model.capabilities import Capabilities
 from warp_resources.pipeline.schema_names import demand_schema_names
 
 STATE_DATABASE = "postgresql"
@@ -28,6 +31,12 @@ def open_destination(config: WarpConfig) -> Destination:
     options = connector_options(config, DESTINATION, cls.Options)
     demand_schema_names(config, cls.capabilities)
     return cls(options)
+
+
+def write_interval(config: WarpConfig, capabilities: Capabilities) -> timedelta:
+    """How often at most a table is written: as the file says, else as the destination wants it."""
+    wanted = config.destination.min_interval
+    return capabilities.min_interval if wanted is None else wanted
 
 
 def open_state(config: WarpConfig, destination: Destination) -> StateStore:

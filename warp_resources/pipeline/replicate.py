@@ -35,7 +35,8 @@ IDLE_WAIT = timedelta(milliseconds=200)
 ABANDONED_AFTER = timedelta(hours=24)
 """A reading that nobody took further for this long keeps its tombstones no longer."""
 ONCE_POLL = timedelta(milliseconds=50)
-SAVE_IDLE_POSITION_EVERY_SECONDS = 5.0
+QUIET_SECONDS = 5.0
+"""For as long there was nothing to write: the source was asked all the while."""
 
 log = structlog.get_logger(__name__)
 
@@ -102,7 +103,8 @@ def _stream(run: StreamRun, lease: str, request: Request) -> None:
     _take_up_open_generations(run)
     stream = engine.source.stream(engine.scope, run.fence.position)
     poll = request.poll or (ONCE_POLL if request.once else POLL)
-    reader = StreamReader(stream, engine.stream_limits(run.covered), poll)
+    interval = timedelta(0) if request.once else engine.min_interval
+    reader = StreamReader(stream, engine.stream_limits(run.covered), poll, interval)
     try:
         with _helper(run):
             _drain(run, reader, lease, request)
@@ -241,6 +243,15 @@ def _rows_to_read(run: StreamRun) -> int:
     return sum(table.row_estimate for table in found if table.name in names)
 
 
+def _idle(run: StreamRun) -> None:
+    """Keep the place of a stream in which nothing happens."""
+    quiet_seconds = time.monotonic() - run.saved_at
+    if quiet_seconds > run.engine.destination.capabilities.idle_save.total_seconds():
+        run.save_position()
+    if quiet_seconds > QUIET_SECONDS:
+        run.engine.has_worked = True
+
+
 def _drain(run: StreamRun, reader: StreamReader, lease: str, request: Request) -> None:
     engine = run.engine
     rewriter, waiting = Rewriter(engine), WaitingRows(engine)
@@ -261,10 +272,8 @@ def _drain(run: StreamRun, reader: StreamReader, lease: str, request: Request) -
             with correlated(engine.unit.config, batch=run.fence.sequence + 1):
                 run.write(changes)
         waiting.try_due()
-        if changes is None and chunk is None and time.monotonic() - run.saved_at > SAVE_IDLE_POSITION_EVERY_SECONDS:
-            run.save_position()
-            # Nothing to write for as long as this: the source was asked all the while.
-            engine.has_worked = True
+        if changes is None and chunk is None:
+            _idle(run)
         if request.once and chunk is None and not run.unread:
             # Taken after the last chunk was read, so that what a chunk saw half of is complete.
             target = target or engine.source.log_end(engine.scope)

@@ -82,7 +82,8 @@ class Rewriter:
 
     def _find(self) -> None:
         found = set(self._engine.writer.rewritten)
-        if time.monotonic() >= self._look_at:
+        may_have = self._engine.destination.capabilities.has_gradual_rewrites
+        if may_have and time.monotonic() >= self._look_at:
             found |= {state.table for state in self._engine.destination.rewrites(self._engine.unit.schema)}
             self._look_at = time.monotonic() + LOOK_EVERY_SECONDS
         for table in sorted(found - self._failed - self._work.keys()):

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from croniter import croniter
@@ -31,6 +31,7 @@ from warp_resources.pipeline.spare import dismiss_spare
 from warp_resources.pipeline.stopping import stop_on_signals
 
 STAND_BY_SECONDS = 1.0
+_NO_TABLES_WAIT = timedelta(seconds=5)
 ONCE_WAITS_SECONDS = 15.0
 
 STOPPED_FOR_GOOD = 64
@@ -196,7 +197,8 @@ def report_failure(engine: Engine, table: TableId, mode: str, error: WarpError) 
 
 def _seconds_to_next(schedule: str | None, engine: Engine, names: list[str]) -> float:
     if schedule is None:
-        return min((engine.unit.settings(name).polling_interval.total_seconds() for name in names), default=5.0)
+        waits = [engine.unit.settings(name).polling_interval for name in names]
+        return max(min(waits, default=_NO_TABLES_WAIT), engine.min_interval).total_seconds()
     now = datetime.now(UTC)
     upcoming: datetime = croniter(schedule, now).get_next(datetime)
     return max(0.0, (upcoming - now).total_seconds())

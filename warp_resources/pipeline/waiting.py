@@ -38,7 +38,7 @@ class WaitingRows:
 
     def try_due(self) -> None:
         """Try those whose time has come, every few seconds; what fails is no matter for the stream."""
-        if time.monotonic() < self.next_at:
+        if not self._may_wait or time.monotonic() < self.next_at:
             return
         selection = LetterSelection(
             self.engine.unit.schema,
@@ -64,6 +64,8 @@ class WaitingRows:
 
         Those of a table that cannot be written go on waiting.
         """
+        if not self._may_wait:
+            return
         selection = LetterSelection(self.engine.unit.schema, reasons=(FOREIGN_KEY,), max_attempts=MOST_ATTEMPTS)
         try:
             if sum(its.count for its in self.engine.destination.letter_counts(selection)) > MOST_AT_THE_END:
@@ -71,6 +73,10 @@ class WaitingRows:
             self._told(self._replayer.replay(selection, self._goes_on))
         except OperatorError as error:
             log.warning("waiting rows not tried", error=str(error))
+
+    @property
+    def _may_wait(self) -> bool:
+        return self.engine.destination.capabilities.has_constraints
 
     @property
     def _replayer(self) -> Replayer:

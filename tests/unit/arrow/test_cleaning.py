@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warp_resources.arrow.cleaning import clean_json, clean_text
+from warp_resources.arrow.json_numbers import quote_wide_numbers
 from warp_resources.arrow.limits import outside_dates, outside_range, too_many_digits
 from warp_resources.model.capabilities import Capabilities
 
@@ -76,6 +77,32 @@ def test_cleaned_json_can_be_encoded(text: str) -> None:
 def test_numeric_digits(literal: str | None, is_excess: bool) -> None:
     mask = too_many_digits(pa.array([literal], pa.string()), Capabilities().numeric_digits)
     assert mask.to_pylist() == [is_excess]
+
+
+# SPEC: E8 E9
+@pytest.mark.parametrize(
+    ("text", "stored"),
+    [
+        ("9223372036854775807", None),
+        ("18446744073709551615", None),
+        ("18446744073709551616", '"18446744073709551616"'),
+        ("-9223372036854775808", None),
+        ("-9223372036854775809", '"-9223372036854775809"'),
+        ("0.30000000000000004", None),
+        ("0.300000000000000041", '"0.300000000000000041"'),
+        ("1.5000000000000000000", None),
+        ("1e400", '"1e400"'),
+        ("5e-324", None),
+        ('{"a": [1, 1e400], "1e400": "x,1e400,"}', '{"a": [1, "1e400"], "1e400": "x,1e400,"}'),
+        (r'["\\",1e999,"\\"]', r'["\\","1e999","\\"]'),
+        (r'["\",1e999,\""]', None),
+        ('{"id":"65a1e5c312345678901234567"}', None),
+    ],
+)
+def test_numbers_that_a_double_has_not_become_strings(text: str, stored: str | None) -> None:
+    found = quote_wide_numbers(pa.array([text, None, "1"]))
+    assert found.values.to_pylist() == [stored or text, None, "1"]
+    assert found.changed.to_pylist() == [stored is not None, False, False]
 
 
 @pytest.mark.parametrize(("unit", "per_unit"), [("ms", 1000), ("us", 1)])

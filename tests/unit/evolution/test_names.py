@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warp_resources.evolution.names import stored_name, stored_names
+from warp_resources.evolution.names import schema_refusal, stored_name, stored_names
 from warp_resources.model.capabilities import Capabilities
 
 POSTGRES = Capabilities()
@@ -39,6 +39,39 @@ def test_names_are_kept(name: str) -> None:
 )
 def test_names_that_must_change(name: str, stored: str) -> None:
     assert stored_name(name, ("taken",), POSTGRES) == stored
+
+
+STRICT = replace(
+    CASELESS,
+    refused_in_names=".",
+    name_categories=("L", "M", "N", "Pc", "Pd", "Zs"),
+    column_symbols="%:",
+    reserved_name_prefixes=("_TABLE_", "__ROOT__"),
+    schema_pattern="[A-Za-z0-9_]+",
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "table"),
+    [
+        ("größe 1-a_b", "größe 1-a_b", "größe 1-a_b"),
+        ("a:b%", "a:b%", f"ab_{digest('a:b%')}"),
+        ("a.b😀c", f"abc_{digest('a.b😀c')}", f"abc_{digest('a.b😀c')}"),
+        ("_table_x", f"table_x_{digest('_table_x')}", f"table_x_{digest('_table_x')}"),
+        ("__root__", f"_root___{digest('__root__')}", f"_root___{digest('__root__')}"),
+        ("$", f"_{digest('$')}", f"_{digest('$')}"),
+    ],
+)
+def test_characters_and_prefixes_that_a_destination_refuses(name: str, column: str, table: str) -> None:
+    # SPEC: E9
+    assert stored_names([name], (), STRICT) == {name: column}
+    assert stored_name(name, (), STRICT) == table
+
+
+def test_a_schema_whose_name_the_destination_refuses() -> None:
+    assert schema_refusal("shop_1", STRICT) is None
+    assert schema_refusal("shop-1", STRICT) == "which has a character that the destination refuses"
+    assert schema_refusal("shop-1", POSTGRES) is None
 
 
 def test_case_counts_where_the_destination_ignores_it() -> None:

@@ -39,8 +39,12 @@ from warp_resources.errors import OperatorError
 from warp_resources.model.batches import ConformedTable, Flaw, Original, RawColumn, TableBatch, Variant
 from warp_resources.model.capabilities import Capabilities
 from warp_resources.model.rules import TableRules
-from warp_resources.model.tables import ChangeKind, Kind, TableSchema
+from warp_resources.model.tables import ChangeKind, ColumnType, Kind, TableSchema
 from warp_resources.pipeline.conform import conform
+
+NARROW = replace(
+    TARGET, numeric_digits=(29, 9), declared_digits=(38, 38), numeric_specials=False, wide_json_numbers=False
+)
 
 
 def conformed(batch: TableBatch, known: TableSchema | None = None, target: Capabilities = TARGET) -> ConformedTable:
@@ -320,7 +324,6 @@ def test_an_object_for_a_scalar_is_set_aside() -> None:
         ((TEXT, "a\0b"), "ab", "character_removed"),
         ((JSON, '"\\u0000x"'), '"x"', "character_removed"),
         ((NUMERIC, "-0.00"), "0.00", "negative_zero"),
-        ((NUMERIC, "1E+200000"), None, "too_many_digits"),
     ],
     ids=str,
 )
@@ -329,6 +332,46 @@ def test_altered_values_are_told(value: Value, stored: str | None, reason: str) 
     assert table.rows.column("x").to_pylist() == [stored, None]
     assert [(letter.reason, letter.column, letter.key_text) for letter in table.dead_letters] == [(reason, "x", "1")]
     assert [entry.error_type for entry in table.errors] == [reason]
+
+
+# SPEC: E3 E8 E9
+@pytest.mark.parametrize(
+    ("known", "came", "stored"),
+    [
+        (None, [(NUMERIC, "1E+200000"), (NUMERIC, "1.50"), (NUMERIC, "NaN")], ["1e+200000", "1.50", "NaN"]),
+        ((NUMERIC, "2"), [(NUMERIC, "1" * 30), (INT64, 3)], ["1." + "1" * 29 + "e+29", "3"]),
+        ((NUMERIC, "2"), [(NUMERIC, "0.1234567891")], ["0.1234567891"]),
+        ((INT64, 2**62), [(DOUBLE, 1 / 3)], ["0.3333333333333333"]),
+        ((DOUBLE, 1e-300), [(INT64, 2**62)], [str(2**62)]),
+        ((JSON, "1"), [(NUMERIC, "9" * 40)], ['"9.' + "9" * 39 + 'e+39"']),
+    ],
+    ids=str,
+)
+def test_numbers_that_the_destination_has_not_are_text(
+    known: Value | None, came: list[Value], stored: list[str]
+) -> None:
+    basis = conformed(batch_of([{"_id": (INT64, 1), "x": known}]), target=NARROW).schema if known else None
+    table = conformed(batch_of([{"_id": (INT64, n), "x": its} for n, its in enumerate(came)]), basis, NARROW)
+    assert table.rows.column("x").to_pylist() == stored
+    column = table.schema.column("x")
+    assert column is not None
+    is_json = known is not None and known[0] == JSON
+    assert column.type.kind is (Kind.JSON if is_json else Kind.TEXT)
+    assert [letter.reason for letter in table.dead_letters] == (["json_number"] if is_json else [])
+
+
+# SPEC: E2 E11
+def test_numbers_that_a_narrow_destination_has_stay_numbers_and_keys_that_it_has_not_are_set_aside() -> None:
+    rows: list[Document] = [{"_id": (NUMERIC, "1"), "x": (NUMERIC, "9" * 29 + ".123456789")}]
+    rows += [{"_id": (NUMERIC, "NaN")}, {"_id": (NUMERIC, "1E+40")}]
+    table = conformed(batch_of(rows), target=NARROW)
+    assert table.rows.to_pydict() == {"_id": ["1"], "x": ["9" * 29 + ".123456789"]}
+    assert [letter.reason for letter in table.dead_letters] == ["key_unstorable", "key_unstorable"]
+    rules = TableRules(types={"p": ColumnType(Kind.NUMERIC, precision=38, scale=12)})
+    batch = batch_of([{"_id": (INT64, n), "p": (NUMERIC, its)} for n, its in enumerate(["1.0123456789012", "1E+40"])])
+    table = conform(batch, None, stored_schema="shop", capabilities=NARROW, rules=rules)
+    assert table.rows.column("p").to_pylist() == ["1.012345678901", None]
+    assert [letter.reason for letter in table.dead_letters] == ["conversion", "truncation"]
 
 
 # SPEC: E3

@@ -93,13 +93,13 @@ def test_values_of_any_type_are_canonical_json_there() -> None:
         "g": "AP8=",
         "h": 0,
         "i": "a",
+        "j": "1e+200000",
         odd.replace("\ud800", ""): 1,
     }
     assert '"b":1.10' in table.rows.column(OWN)[0].as_py()
     assert {(its.reason, its.column) for its in table.dead_letters} == {
         ("negative_zero", "h"),
         ("character_removed", "i"),
-        ("too_many_digits", "j"),
         ("character_removed", OWN),
     }
 

@@ -8,7 +8,8 @@ import pytest
 
 from warp_resources.connectors.interfaces import ReadLimits
 from warp_resources.errors import TransientError
-from warp_resources.model.batches import Changes
+from warp_resources.model.batches import Changes, TableEvent, TableEventKind
+from warp_resources.model.tables import TableId
 from warp_resources.pipeline.reader import READ_AHEAD, StreamReader
 
 WAIT = timedelta(seconds=10)
@@ -37,8 +38,9 @@ class ScriptedStream:
         self.is_closed = True
 
 
-def cut(number: int) -> Changes:
-    return Changes((), {"n": number})
+def cut(number: int, *, has_more: bool = False) -> Changes:
+    events = (TableEvent(TableEventKind.TRUNCATED, TableId("shop", "users")),)
+    return Changes((), {"n": number}, events=events, has_more=has_more)
 
 
 def test_cuts_arrive_in_order_and_the_stream_is_closed() -> None:
@@ -65,4 +67,26 @@ def test_what_the_stream_raises_is_raised_after_the_cuts_before_it() -> None:
     assert reader.get(WAIT) == cut(1)
     with pytest.raises(TransientError):
         reader.get(WAIT)
+    reader.close()
+
+
+def test_within_the_interval_only_a_cut_with_more_behind_it_is_followed_and_closing_waits_for_nothing() -> None:
+    # SPEC: C3 M6
+    script = [cut(1, has_more=True), cut(2, has_more=True), cut(3), cut(4)]
+    stream = ScriptedStream(iter(script))
+    reader = StreamReader(stream, ReadLimits(None, 1000), interval=timedelta(hours=1))
+    assert [reader.get(WAIT) for _ in range(3)] == script[:3]
+    assert reader.get(timedelta(milliseconds=20)) is None
+    assert stream.delivered == 3
+    reader.close()
+
+
+def test_after_the_interval_the_stream_is_asked_once_the_cut_before_is_written() -> None:
+    # SPEC: C3
+    stream = ScriptedStream(iter([cut(1), cut(2)]))
+    reader = StreamReader(stream, ReadLimits(None, 1000), interval=timedelta(milliseconds=1))
+    assert reader.get(WAIT) == cut(1)
+    assert not stream.exhausted.wait(0.02)
+    assert stream.delivered == 1
+    assert reader.get(WAIT) == cut(2)
     reader.close()

@@ -14,13 +14,12 @@ from warp_resources.cli.demo.stage import Stage, counted, end, stage, start, tra
 from warp_resources.connectors.mongodb.demo_data import COLLECTIONS
 
 LOAD_SECONDS = 20.0
-DRAIN_SECONDS = 60.0
 _LOOK_AGAIN_SECONDS = 1.0
 
 
-def check(folder: Path) -> bool:
+def check(folder: Path, destination: str) -> bool:
     """Run the demonstration without Dagster, bounded in time; whether source and destination are equal."""
-    with stage(folder, schedule=None) as scene, traffic(scene) as changing:
+    with stage(folder, destination, schedule=None) as scene, traffic(scene) as changing:
         say("Starting cartridge-warp run")
         command = [sys.executable, "-m", "warp_resources.cli.app", "--config", str(scene.config), "run"]
         # Not where the user is, whose folder may have an .env with settings for something else.
@@ -46,16 +45,22 @@ def _load(runner: subprocess.Popen[bytes]) -> None:
 
 
 def _compared(scene: Stage) -> list[Comparison]:
-    """Compare until all is equal, at most for ``DRAIN_SECONDS``: what is on its way has that long to arrive."""
+    """Compare until all is equal, as long as the destination may take for what is on its way.
+
+    Nothing changes the source any more, so a table that is equal stays so and is not read again.
+    """
     began = time.monotonic()
+    found: dict[tuple[str, str], Comparison] = {}
     while True:
-        found = [compare(scene.mongo_uri, scene.postgres_uri, schema, table) for schema, table in COLLECTIONS]
+        for schema, table in COLLECTIONS:
+            if (schema, table) not in found or not found[schema, table].is_equal:
+                found[schema, table] = compare(scene.mongo_uri, scene.served.reading, schema, table)
         waited = time.monotonic() - began
-        if all(one.is_equal for one in found):
+        if all(one.is_equal for one in found.values()):
             say(f"Drained and compared within {waited:.1f} s")
-            return found
-        if waited > DRAIN_SECONDS:
-            return found
+            return list(found.values())
+        if waited > scene.served.drain_seconds:
+            return list(found.values())
         time.sleep(_LOOK_AGAIN_SECONDS)
 
 

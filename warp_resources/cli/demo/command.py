@@ -8,22 +8,25 @@ from typing import Annotated
 import typer
 
 from warp_resources.cli.console import say
+from warp_resources.cli.demo.destinations import DESTINATIONS
 from warp_resources.connectors.ports import is_free
 from warp_resources.errors import ConfigurationError
 
-POSTGRESQL = "postgresql"
 _SETTINGS = ("CARTRIDGE_WARP_", "DAGSTER_POSTGRES_URL")
 
 
 def demo(
     check: Annotated[bool, typer.Option(help="Without Dagster and bounded: replicate, compare, exit 0 or 1.")] = False,
-    destination: Annotated[str, typer.Option(help="The kind of destination.")] = POSTGRESQL,
+    destination: Annotated[
+        str, typer.Option(help=f"The kind of destination: {', '.join(DESTINATIONS)}.")
+    ] = "postgresql",
     port: Annotated[int | None, typer.Option(help="The port of Dagster's pages; default: a free one.")] = None,
 ) -> None:
-    """Start MongoDB, PostgreSQL and Dagster here, replicate a changing shop, and clean up afterwards."""
-    if destination != POSTGRESQL:
+    """Start MongoDB, a destination and Dagster here, replicate a changing shop, and clean up afterwards."""
+    if destination not in DESTINATIONS:
         raise ConfigurationError(
-            f"The demonstration has no destination {destination!r} yet", remedy=f"Use --destination {POSTGRESQL}"
+            f"The demonstration has no destination {destination!r}",
+            remedy=f"Use --destination {' or '.join(DESTINATIONS)}",
         )
     if port is not None and not is_free(port):
         raise ConfigurationError(
@@ -37,8 +40,8 @@ def demo(
     _forget_settings()
     try:
         if check:
-            raise typer.Exit(0 if perform(run_check) else 1)
-        perform(lambda folder: show(folder, port))
+            raise typer.Exit(0 if perform(lambda folder: run_check(folder, destination)) else 1)
+        perform(lambda folder: show(folder, destination, port))
     except KeyboardInterrupt:
         say("Stopped; all of it is removed")
         raise typer.Exit(1 if check else 0) from None

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from warp_resources.cli.demo.reading import Reading, SetAside
 from warp_resources.connectors.mongodb.demo_reading import Forms, SourceRow, read_documents
-from warp_resources.connectors.postgresql.demo import SetAside, column_types, read_rows, set_aside
 
 KEY = "_id"
 _SHOWN = 5
@@ -37,17 +37,17 @@ class Comparison:
             self.differences.append(text)
 
 
-def compare(mongo_uri: str, postgres_uri: str, schema: str, table: str) -> Comparison:
+def compare(mongo_uri: str, reading: Reading, schema: str, table: str) -> Comparison:
     """Compare a table of a schema that has its database's name."""
     found = Comparison(schema, table)
-    types = column_types(postgres_uri, schema, table)
+    types = reading.column_types(schema, table)
     if not types:
         found.differ("the table does not exist")
         return found
-    letters = set_aside(postgres_uri, schema)
+    letters = reading.set_aside(schema)
     columns = list(types)
     rows: dict[object, dict[str, Any]] = {}
-    for values in read_rows(postgres_uri, schema, table, columns):
+    for values in reading.read_rows(schema, table, columns):
         row = dict(zip(columns, values, strict=True))
         if row[KEY] in rows:
             found.differ(f"{row[KEY]} is there twice")
@@ -73,7 +73,7 @@ def _compare_row(
         forms = document.fields.get(name)
         if _is_same(forms, row.get(name), types.get(name)):
             continue
-        if SetAside(found.table, key, name) in letters:
+        if (found.table, key, name) in letters:
             found.dead_letters += 1
         else:
             found.differ(f"{key}.{name}: {forms.exact if forms else None!r} arrived as {row.get(name)!r}")
@@ -82,7 +82,7 @@ def _compare_row(
 def _is_same(forms: Forms | None, stored: object, kind: str | None) -> bool:
     if forms is None or stored is None:
         return forms is None and stored is None
-    if kind == "jsonb":
+    if kind == "json":
         return forms.json == stored
     if kind == "text":
         return forms.text == stored

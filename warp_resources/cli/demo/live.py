@@ -32,18 +32,17 @@ _GUIDE = """
   Try this: open an asset and look at its plots, or materialise a slice of it.
   {mongo}
       mongosh; insert, change or delete something in {stream}.orders
-  {postgres}
-      psql; select count(*), max(_warp_synced_at) from {stream}.orders
+  {destination}
   Its log: {log}
 
 Ctrl-C stops everything and leaves nothing behind.
 """
 
 
-def show(folder: Path, port: int | None) -> None:
+def show(folder: Path, destination: str, port: int | None) -> None:
     """Run until Ctrl-C."""
     with (
-        stage(folder, schedule="* * * * *") as scene,
+        stage(folder, destination, schedule="* * * * *") as scene,
         traffic(scene),
         _dagster(scene, port or free_port(HOST)) as dagster,
     ):
@@ -93,7 +92,7 @@ def _wait_until_served(dagster: subprocess.Popen[bytes], url: str, scene: Stage)
             stream=SHOP,
             batch=CATALOG,
             mongo=scene.mongo_uri,
-            postgres=scene.postgres_uri,
+            destination=scene.served.hint.format(schema=SHOP),
             log=_log(scene),
         )
     )

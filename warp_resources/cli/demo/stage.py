@@ -17,12 +17,12 @@ from typing import Any
 import yaml
 
 from warp_resources.cli.console import say
+from warp_resources.cli.demo.destinations import DESTINATIONS, Served
 from warp_resources.cli.progress import RowProgress
 from warp_resources.connectors.mongodb.demo import CHANGES_PER_SECOND, fill
 from warp_resources.connectors.mongodb.demo_data import CATALOG, COLLECTIONS, SHOP
 from warp_resources.connectors.mongodb.embedded import EmbeddedMongod
 from warp_resources.connectors.ports import free_port
-from warp_resources.connectors.postgresql.embedded import EmbeddedPostgres
 
 TRAFFIC = "warp_resources.connectors.mongodb.demo"
 _STOP_SECONDS = 10.0
@@ -35,25 +35,22 @@ class Stage:
     folder: Path
     config: Path
     mongo_uri: str
-    postgres_uri: str
+    served: Served
 
 
 @contextmanager
-def stage(folder: Path, *, schedule: str | None) -> Iterator[Stage]:
+def stage(folder: Path, destination: str, *, schedule: str | None) -> Iterator[Stage]:
     """Servers with data in ``folder``, and a configuration for them."""
-    say("Starting MongoDB (a replica set) and PostgreSQL")
-    # Nothing outlives the demonstration, so nothing needs to survive a power cut.
-    with (
-        EmbeddedMongod(folder / "mongodb") as mongod,
-        EmbeddedPostgres(folder / "postgresql", settings={"fsync": "off"}) as postgres,
-    ):
+    title, serve = DESTINATIONS[destination]
+    say(f"Starting MongoDB (a replica set) and {title}")
+    with EmbeddedMongod(folder / "mongodb") as mongod, serve(folder) as served:
         try:
             _fill(mongod.uri)
             config = folder / "warp.yaml"
-            config.write_text(_configuration(mongod.uri, postgres.uri(), schedule), encoding="utf-8")
-            yield Stage(folder, config, mongod.uri, postgres.uri())
+            config.write_text(_configuration(mongod.uri, served, schedule), encoding="utf-8")
+            yield Stage(folder, config, mongod.uri, served)
         finally:
-            say("Stopping MongoDB and PostgreSQL")
+            say(f"Stopping MongoDB and {title}")
 
 
 @contextmanager
@@ -98,14 +95,14 @@ def _fill(uri: str) -> None:
     say(f"Made a shop of {count:,} documents in {len(COLLECTIONS)} collections ({time.monotonic() - began:.1f} s)")
 
 
-def _configuration(mongo_uri: str, postgres_uri: str, schedule: str | None) -> str:
+def _configuration(mongo_uri: str, served: Served, schedule: str | None) -> str:
     batch: dict[str, object] = {"name": CATALOG, "mode": "batch"}
     batch |= {"schedule": schedule} if schedule else {"polling_interval": "1s"}
     return yaml.safe_dump(
         {
             "mode": "multi",
             "source": {"type": "mongodb", "connection_string": mongo_uri},
-            "destination": {"type": "postgresql", "connection_string": postgres_uri},
+            "destination": dict(served.options),
             "schemas": [{"name": SHOP, "mode": "stream"}, batch],
             "monitoring": {"prometheus": {"port": free_port()}},
             "logging": {"level": "WARNING", "format": "plain"},

@@ -38,6 +38,7 @@ from warp_resources.model.rewrites import RewriteState
 from warp_resources.model.statistics import TableStatistics
 from warp_resources.model.tables import TableId, TableSchema
 from warp_resources.model.versions import Rollback, SchemaVersion
+from warp_resources.model.work import WorkEstimate, Workload
 
 _NOT_ASIDE: dict[str, Any] = {"aside_position": None, "aside_reason": None, "aside_since": None}
 # What Python's datetime holds: years 1 to 9999.
@@ -310,6 +311,9 @@ class MemoryDestination:
     def earliest(self, table: TableId, column: str) -> datetime | None:
         stored = self.store.contents.tables.get(table)
         return reports.earliest(stored, column) if stored is not None else None
+
+    def estimate_work(self, workload: Workload) -> WorkEstimate | None:
+        return None
 
     def close(self) -> None:
         """Nothing to close: the store outlives its destinations."""

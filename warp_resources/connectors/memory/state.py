@@ -7,8 +7,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import timedelta
 
-import psutil
-
+from warp_resources.connectors.holders import is_dead
 from warp_resources.connectors.memory.store import HeldLease, MemoryStore
 from warp_resources.errors import LeaseHeld
 from warp_resources.model.positions import Holder, Lease
@@ -23,7 +22,7 @@ class MemoryStateStore:
     def take_lease(self, name: str, holder: Holder, ttl: timedelta) -> Lease:
         with self._store.exclusive():
             held = self._store.leases.get(name)
-            if held is not None and held.expires > time.monotonic() and not _is_dead(held.holder, holder.host):
+            if held is not None and held.expires > time.monotonic() and not is_dead(held.holder, holder.host):
                 raise LeaseHeld(
                     f"The lease {name!r} is held by another process",
                     remedy="Wait for it, or end that process",
@@ -67,13 +66,3 @@ class MemoryStateStore:
     def _is_ours(self, lease: Lease) -> bool:
         held = self._store.leases.get(lease.name)
         return held is not None and held.token == lease.token
-
-
-def _is_dead(holder: Holder, host: str) -> bool:
-    """Whether a process of this host has ended; its pid may belong to a later one by now."""
-    if holder.host != host:
-        return False
-    try:
-        return abs(psutil.Process(holder.pid).create_time() - holder.started) > 1
-    except psutil.NoSuchProcess:
-        return True

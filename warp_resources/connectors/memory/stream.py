@@ -34,6 +34,7 @@ class MemoryChangeStream:
             self._server.changed.wait_for(lambda: self._server.end > self._at, wait.total_seconds())
             self._demand_history()
             entries = _cut(self._server.log_after(self._at), limits)
+            end = self._server.end
         if not entries:
             return None
         self._at = entries[-1].number
@@ -45,6 +46,7 @@ class MemoryChangeStream:
             events=tuple(self._event(entry) for entry in mine if entry.event is not None),
             occurred_at=mine[-1].at if mine else None,
             byte_count=sum(entry.byte_count for entry in mine),
+            has_more=self._at < end,
         )
 
     def close(self) -> None:

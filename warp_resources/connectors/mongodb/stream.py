@@ -65,6 +65,7 @@ class MongoChangeStream:
             table_events(self._scope, cut),
             cut[-1].occurred_at,
             sum(batch.byte_count for batch in batches),
+            has_more=bool(self._buffer) or self._page.is_full,
         )
 
     def close(self) -> None:

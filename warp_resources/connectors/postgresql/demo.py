@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -19,38 +19,34 @@ _LETTERS = """
 select table_name, primary_key, column_name from cartridge_warp_metadata.dead_letters
 where schema_name = %s and status = 'pending'
 """
+_KINDS = {"jsonb": "json"}
 
 
-class SetAside(NamedTuple):
-    """A value (or, without a column, a row) whose original is in ``dead_letters``."""
+class PostgresReading:
+    """The tables of one database."""
 
-    table: str
-    key: str
-    column: str | None
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
 
+    def column_types(self, schema: str, table: str) -> dict[str, str]:
+        """The columns of a table that hold source fields, by name; empty where there is no such table."""
+        with self._connect() as connection:
+            return {name: _KINDS.get(kind, kind) for name, kind in connection.execute(_COLUMNS, [schema, table])}
 
-def column_types(uri: str, schema: str, table: str) -> dict[str, str]:
-    """The columns of a table that hold source fields, by name; empty where there is no such table."""
-    with _connect(uri) as connection:
-        return dict(connection.execute(_COLUMNS, [schema, table]).fetchall())
+    def read_rows(self, schema: str, table: str, columns: list[str]) -> Iterator[tuple[Any, ...]]:
+        """Every row of a table; numbers within JSON are decimals."""
+        with self._connect() as connection:
+            set_json_loads(lambda text: json.loads(text, parse_float=Decimal, parse_int=Decimal), connection)
+            names = sql.SQL(", ").join(map(sql.Identifier, columns))
+            yield from connection.execute(sql.SQL("select {} from {}").format(names, sql.Identifier(schema, table)))
 
+    def set_aside(self, schema: str) -> set[tuple[str, str, str | None]]:
+        """Table, key and column of the pending dead letters of a schema."""
+        with self._connect() as connection:
+            return {(table, _compact(key), column) for table, key, column in connection.execute(_LETTERS, [schema])}
 
-def read_rows(uri: str, schema: str, table: str, columns: list[str]) -> Iterator[tuple[Any, ...]]:
-    """Every row of a table; numbers within JSON are decimals."""
-    with _connect(uri) as connection:
-        set_json_loads(lambda text: json.loads(text, parse_float=Decimal, parse_int=Decimal), connection)
-        names = sql.SQL(", ").join(map(sql.Identifier, columns))
-        yield from connection.execute(sql.SQL("select {} from {}").format(names, sql.Identifier(schema, table)))
-
-
-def set_aside(uri: str, schema: str) -> set[SetAside]:
-    """The pending dead letters of a schema."""
-    with _connect(uri) as connection:
-        return {SetAside(table, _compact(key), column) for table, key, column in connection.execute(_LETTERS, [schema])}
-
-
-def _connect(uri: str) -> psycopg.Connection[tuple[Any, ...]]:
-    return psycopg.connect(uri, options="-c timezone=UTC")
+    def _connect(self) -> psycopg.Connection[tuple[Any, ...]]:
+        return psycopg.connect(self._uri, options="-c timezone=UTC")
 
 
 def _compact(key: str) -> str:

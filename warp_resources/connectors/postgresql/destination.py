@@ -58,6 +58,7 @@ from warp_resources.model.rewrites import RewriteState
 from warp_resources.model.statistics import TableStatistics
 from warp_resources.model.tables import TableId, TableSchema
 from warp_resources.model.versions import Rollback, SchemaVersion
+from warp_resources.model.work import WorkEstimate, Workload
 
 
 class PostgresDestination:
@@ -75,6 +76,9 @@ class PostgresDestination:
         self._rejections = Rejections()
         self._pace = Pace()
         self._checked = 0
+
+    def estimate_work(self, workload: Workload) -> WorkEstimate | None:
+        return None
 
     def state_store(self) -> PostgresStateStore:
         """A state store in this database, with a connection of its own."""

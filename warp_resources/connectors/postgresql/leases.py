@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-import psutil
-
+from warp_resources.connectors.holders import described, is_dead
 from warp_resources.connectors.postgresql.session import Connection
 from warp_resources.errors import LeaseHeld
 from warp_resources.model.positions import Holder, Lease
@@ -42,8 +41,6 @@ select exists (
     select from cartridge_warp_metadata.mandates where schema_name = %s and expires_at > clock_timestamp()
 )
 """
-# Two readings of one process's start may differ by the resolution of the boot time.
-_START_TOLERANCE_SECONDS = 1.0
 
 
 def take_lease(connection: Connection, name: str, holder: Holder, ttl: timedelta) -> Lease:
@@ -59,13 +56,13 @@ def take_lease(connection: Connection, name: str, holder: Holder, ttl: timedelta
     if row is None:
         if _take(connection, lease, holder, ttl, None):
             return lease
-    elif _is_dead(_holder(row), holder.host) and _take(connection, lease, holder, ttl, row.token):
+    elif is_dead(_holder(row), holder.host) and _take(connection, lease, holder, ttl, row.token):
         return lease
     current = lease_holder(connection, name)
     raise LeaseHeld(
         f"Another process holds the lease {name!r}",
         remedy="Stop it, or let it do the work",
-        holder=_described(current) if current else "a process that just took it",
+        holder=described(current) if current else "a process that just took it",
         lease=name,
     )
 
@@ -108,23 +105,5 @@ def _take(connection: Connection, lease: Lease, holder: Holder, ttl: timedelta, 
     return connection.execute(_TAKE, parameters).rowcount == 1
 
 
-def _is_dead(holder: Holder, host: str) -> bool:
-    if holder.host != host:
-        return False
-    try:
-        process = psutil.Process(holder.pid)
-        is_same = abs(process.create_time() - holder.started) < _START_TOLERANCE_SECONDS
-        return not is_same or process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-    except psutil.AccessDenied:
-        return False
-
-
 def _holder(row: Any) -> Holder:
     return Holder(row.host, row.pid, row.started, row.label)
-
-
-def _described(holder: Holder) -> str:
-    label = f" ({holder.label})" if holder.label else ""
-    return f"process {holder.pid} on {holder.host}{label}"

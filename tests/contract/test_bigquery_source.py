@@ -1,0 +1,217 @@
+"""What the BigQuery source owes beyond the contract: typed keys, views, snapshots that expire, marker types."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests.contract.bigquery_source_lab import BigQuerySourceLab
+from tests.contract.test_source_contract import deletes_of, rows_of
+from tests.contract.test_source_restore import content
+from tests.type_tables.bigquery_types import BIGQUERY_TYPES
+from warp_resources.arrow.keys import compound, key_object, key_text
+from warp_resources.connectors.interfaces import MarkedRange, ReadLimits, Source, SourceScope
+from warp_resources.errors import OperatorError, TableFailure
+from warp_resources.model.batches import TableBatch
+from warp_resources.model.positions import KeyRange
+
+pytestmark = pytest.mark.servers
+
+LIMITS = ReadLimits(None, 2**24)
+KEYS = {
+    "STRING": r"format('k\"%05d\'\\', n)",
+    "TIMESTAMP": "timestamp_add(timestamp '1969-12-31 23:00:00.000001+00', interval n second)",
+}
+
+
+def all_of(source: Source, scope: SourceScope, table: str, part: KeyRange, limits: ReadLimits) -> Iterator[TableBatch]:
+    resume, is_last = None, False
+    while not is_last:
+        chunk = source.read_chunk(scope, table, part, resume, limits, None)
+        resume, is_last = chunk.resume, chunk.is_last
+        yield chunk.batch
+
+
+def whole(source: Source, scope: SourceScope, table: str) -> TableBatch:
+    return source.read_chunk(scope, table, KeyRange(), None, LIMITS, None).batch
+
+
+# SPEC: M5 E11
+@pytest.mark.parametrize("its", KEYS)
+def test_a_table_that_is_clustered_by_its_key_is_read_in_slices(bigquery_lab: BigQuerySourceLab, its: str) -> None:
+    bigquery_lab.make_table("big", "cluster by _id", _id=its, n="INT64")
+    name = bigquery_lab.sql("big")
+    bigquery_lab.run(f"insert into {name} select {KEYS[its]}, n from unnest(generate_array(1, 4000)) as n")
+    bigquery_lab.run(f"insert into {name} (n) values (0)")
+    source, scope = bigquery_lab.open(), bigquery_lab.scope()
+    plan = source.plan(scope, "big", 4)
+    assert len(plan) == 4
+    assert (plan[0].lower, plan[-1].upper) == (None, None)
+    assert [part.lower for part in plan[1:]] == [part.upper for part in plan[:-1]]
+    slices = [all_of(source, scope, "big", part, LIMITS) for part in plan]
+    parts = [[row["n"] for batch in batches for row in rows_of(batch)] for batches in slices]
+    assert sorted(n for part in parts for n in part) == [*range(4001)]
+    assert all(len(part) > 500 for part in parts)
+
+    read = whole(source, scope, "big")
+    [key] = [raw for raw in read.columns if raw.name == "_id"]
+    texts = compound([key_text(key.variants[0])])
+    spelled = [key_object(("_id",), texts[row].as_py()) for row in range(read.row_count) if texts[row].is_valid]
+    bigquery_lab.run(f"delete from {name} where n > 3997")
+    found = source.read_keys(scope, "big", spelled[:50] + spelled[-50:], None)
+    assert (found.row_count, found.delete_count) == (97, 3)
+    kept = [read.original(row).primary_key for row in range(20) if texts[row].is_valid]
+    assert source.read_keys(scope, "big", kept, None).row_count == len(kept)
+
+
+def test_a_table_that_is_not_clustered_by_its_key_is_one_slice(bigquery_lab: BigQuerySourceLab) -> None:
+    bigquery_lab.make_table("big", _id="INT64")
+    bigquery_lab.run(f"insert into {bigquery_lab.sql('big')} select n from unnest(generate_array(1, 4000)) as n")
+    assert bigquery_lab.open().plan(bigquery_lab.scope(), "big", 4) == [KeyRange()]
+
+
+# SPEC: E11
+def test_keys_of_several_columns_find_their_rows(bigquery_lab: BigQuerySourceLab) -> None:
+    name = bigquery_lab.sql("lines")
+    bigquery_lab.run(f"create table {name} (shop string, no numeric, n int64, primary key (shop, no) not enforced)")
+    bigquery_lab.run(f"insert into {name} values ('a', 1.5, 1), ('a', 2, 2), ('b', 1.5, 3)")
+    source, scope = bigquery_lab.open(), replace(bigquery_lab.scope(), keys=())
+    assert source.key(scope, "lines") == ("shop", "no")
+    keys = ['{"shop": "a", "no": 1.5}', '{"shop": "b", "no": 2}', '{"shop": "b", "no": {"$numeric": "1.5"}}']
+    found = source.read_keys(scope, "lines", keys, None)
+    assert sorted(row["n"] for row in rows_of(found)) == [1, 3]
+    assert [raw.variants[0].values.to_pylist() for raw in found.deletes] == [["b"], ["2"]]
+
+
+def test_a_table_without_a_key_says_what_to_do(bigquery_lab: BigQuerySourceLab) -> None:
+    bigquery_lab.run(f"create table {bigquery_lab.sql('keyless')} (a int64)")
+    source, scope = bigquery_lab.open(), replace(bigquery_lab.scope(), keys=())
+    assert source.key(scope, "keyless") is None
+    with pytest.raises(TableFailure, match="Set primary_key"):
+        whole(source, scope, "keyless")
+    with pytest.raises(TableFailure, match="no column 'b'"):
+        whole(source, replace(scope, keys=(("keyless", ("b",)),)), "keyless")
+
+
+def test_a_view_is_read_by_the_key_that_the_user_names(bigquery_lab: BigQuerySourceLab) -> None:
+    bigquery_lab.put("users", *({"_id": number, "name": f"n{number}"} for number in range(30)))
+    view = bigquery_lab.sql("adults")
+    bigquery_lab.run(f"create view {view} as select _id as who, name from {bigquery_lab.sql('users')} where _id >= 18")
+    source, scope = bigquery_lab.open(), replace(bigquery_lab.scope("adults"), keys=(("adults", ("who",)),))
+    assert [(table.name, table.row_estimate) for table in source.tables(scope)] == [("adults", 0)]
+    assert source.plan(scope, "adults", 8) == [KeyRange()]
+    batches = list(all_of(source, scope, "adults", KeyRange(), ReadLimits(5, 2**24)))
+    assert max(batch.row_count for batch in batches) <= 5
+    assert {row["who"] for batch in batches for row in rows_of(batch)} == {*range(18, 30)}
+
+
+# SPEC: R2 E7
+def test_of_rows_with_the_same_key_one_is_kept_and_the_others_are_flaws(bigquery_lab: BigQuerySourceLab) -> None:
+    bigquery_lab.make_table("twice", _id="INT64", n="INT64")
+    bigquery_lab.run(f"insert into {bigquery_lab.sql('twice')} values (1, 1), (2, 2), (1, 3), (1, 4)")
+    read = whole(bigquery_lab.open(), bigquery_lab.scope(), "twice")
+    assert {row["_id"] for row in rows_of(read)} == {1, 2}
+    assert [(flaw.reason, flaw.column, flaw.key_text) for flaw in read.flaws] == [("duplicate_key", None, "1")] * 2
+    kept = {row["n"] for row in rows_of(read)} | {json.loads(flaw.original.record)["n"] for flaw in read.flaws}
+    assert kept == {1, 2, 3, 4}
+
+
+# SPEC: M5
+def test_another_process_goes_on_in_the_middle_of_a_slice(bigquery_lab: BigQuerySourceLab) -> None:
+    bigquery_lab.put("users", *({"_id": number} for number in range(40)))
+    scope, limits = bigquery_lab.scope(), ReadLimits(15, 2**24)
+    first = bigquery_lab.open().read_chunk(scope, "users", KeyRange(), None, limits, None)
+    second = bigquery_lab.open().read_chunk(scope, "users", KeyRange(), first.resume, LIMITS, None)
+    assert (first.batch.row_count, second.batch.row_count, second.is_last) == (15, 25, True)
+    ids = {row["_id"] for chunk in (first, second) for row in rows_of(chunk.batch)}
+    assert ids == set(range(40))
+    gone = json.dumps({"stream": "projects/p/locations/us/sessions/gone/streams/0", "offset": 15})
+    anew = bigquery_lab.open().read_chunk(scope, "users", KeyRange(), gone, LIMITS, None)
+    assert anew.batch.row_count == 40, "an expired snapshot is made anew"
+
+
+# SPEC: M2 D7
+@pytest.mark.parametrize("its", ["TIMESTAMP", "DATETIME", "DATE"])
+def test_a_marker_may_be_of_any_type_of_time(bigquery_lab: BigQuerySourceLab, its: str) -> None:
+    bigquery_lab.make_table("marked", "cluster by _id", _id="INT64", at=its)
+    days = ", ".join(f"({day}, {its.lower()} '2024-01-0{day}')" for day in (1, 2, 3, 4))
+    bigquery_lab.run(f"insert into {bigquery_lab.sql('marked')} values {days}, (5, null)")
+    source, scope = bigquery_lab.open(), bigquery_lab.scope()
+
+    def found(since: datetime | None, until: datetime | None, *, unmarked: bool = False) -> set[int]:
+        batches = source.read_marked(scope, "marked", MarkedRange("at", since, until, unmarked), LIMITS)
+        return {row["_id"] for batch in batches for row in rows_of(batch)}
+
+    second, noon, fourth = (datetime(2024, 1, day, hour, tzinfo=UTC) for day, hour in ((2, 0), (2, 12), (4, 0)))
+    assert found(second, fourth) == {2, 3}
+    assert found(noon, None, unmarked=True) == {3, 4, 5}
+    assert found(None, noon) == {1, 2}
+    assert found(None, None) == {1, 2, 3, 4}
+    assert found(None, None, unmarked=True) == {1, 2, 3, 4, 5}
+
+
+def test_a_tick_is_estimated_and_says_what_prunes_it(bigquery_lab: BigQuerySourceLab) -> None:
+    bigquery_lab.make_table("events", "partition by date(at)", _id="INT64", at="TIMESTAMP", other="TIMESTAMP")
+    bigquery_lab.make_table("arrived", "partition by _partitiondate", _id="INT64", at="TIMESTAMP")
+    source, scope = bigquery_lab.open(), bigquery_lab.scope()
+    with capture_logs() as logs:
+        for table, column in (("events", "at"), ("events", "other"), ("arrived", "at")):
+            list(source.read_marked(scope, table, MarkedRange(column, None, None), LIMITS))
+    told = [entry for entry in logs if entry["event"] == "tick estimated"]
+    assert [(entry["pruned_by"], entry["partitioned_by"]) for entry in told] == [
+        ("partition", "at"),
+        ("nothing", "at"),
+        ("nothing", "_PARTITIONTIME"),
+    ]
+    assert all(entry["tick_bytes"] >= 0 for entry in told)
+
+
+def test_a_marker_that_is_none_is_refused(bigquery_lab: BigQuerySourceLab) -> None:
+    bigquery_lab.make_table("users", _id="INT64", changed="TIMESTAMP", name="STRING")
+    source, scope = bigquery_lab.open(), bigquery_lab.scope()
+    for column in ("updated_at", "name"):
+        with pytest.raises(TableFailure, match=r"change_detection\.column to one of changed"):
+            list(source.read_marked(scope, "users", MarkedRange(column, None, None), LIMITS))
+    assert list(source.read_marked(scope, "not there", MarkedRange("at", None, None), LIMITS)) == []
+
+
+def test_the_nearest_dataset_is_named(bigquery_lab: BigQuerySourceLab) -> None:
+    source = bigquery_lab.open()
+    with pytest.raises(OperatorError, match="Did you mean 'shop_db'"):
+        source.check(SourceScope("shop", "shopdb"), log=False)
+    gone = SourceScope("shop", "shopdb")
+    source.check(gone, log=False, known=True)
+    assert source.tables(gone) == []
+
+
+# SPEC: T5 E9
+def test_rows_of_every_type_come_back_from_their_records(bigquery_lab: BigQuerySourceLab) -> None:
+    columns = {f"v{number}": row.name for number, row in enumerate(BIGQUERY_TYPES)}
+    bigquery_lab.make_table("typed", _id="INT64", **columns)
+    samples = ", ".join(row.samples[0].value for row in BIGQUERY_TYPES)
+    bigquery_lab.run(f"insert into {bigquery_lab.sql('typed')} values (1, {samples})")
+    source, scope = bigquery_lab.open(), bigquery_lab.scope()
+    read = whole(source, scope, "typed")
+    restored = source.restore(scope, "typed", [read.original(0)])
+    assert content(restored) == content(read)
+    assert restored.original(0) == read.original(0)
+    masked = source.redact(scope, "typed", read.original(0), {"v3": None, "v5": lambda raw: str(len(raw.variants))})
+    record: dict[str, Any] = json.loads(masked.record)
+    assert "v3" not in record
+    assert record["v5"] == "1"
+
+
+# SPEC: E4
+def test_a_column_that_is_added_later_appears_by_itself(bigquery_lab: BigQuerySourceLab) -> None:
+    bigquery_lab.put("users", {"_id": 1})
+    source, scope = bigquery_lab.open(), bigquery_lab.scope()
+    assert [raw.name for raw in whole(source, scope, "users").columns] == ["_id"]
+    bigquery_lab.put("users", {"_id": 2, "name": "Ann"})
+    assert sorted(map(str, rows_of(whole(source, scope, "users")))) == ["{'_id': 1}", "{'_id': 2, 'name': 'Ann'}"]
+    assert deletes_of(source.read_keys(scope, "users", ['{"_id": 3}'], None)) == [3]

@@ -1,0 +1,1 @@
+"""BigQuery as a source and as a destination."""

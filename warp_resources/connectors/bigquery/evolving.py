@@ -1,0 +1,124 @@
+"""Takes a table to its next version, step by step, from wherever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from google.api_core import exceptions as api
+from google.cloud import bigquery
+
+from warp_resources.arrow.keys import key_object
+from warp_resources.arrow.lattice import FLOATS
+from warp_resources.connectors.bigquery.ddl import VERSION_LABEL, negative_zeros
+from warp_resources.connectors.bigquery.layout import Layout, layout_of
+from warp_resources.connectors.bigquery.physical import Found, found_in
+from warp_resources.connectors.bigquery.session import Session, quoted, translating
+from warp_resources.connectors.bigquery.steps import (
+    BEAR_VERSION,
+    CREATED,
+    DROP_LEFTOVERS,
+    FILLED,
+    SWAPPED,
+    Evolution,
+    Step,
+    next_step,
+    retypings,
+)
+from warp_resources.connectors.bigquery.warehouse import make_dataset
+from warp_resources.errors import OperatorError, TableFailure, TransientError
+from warp_resources.evolution.losses import stored_negative_zeros
+from warp_resources.failpoints import failpoint
+from warp_resources.model.batches import ErrorEntry
+from warp_resources.model.tables import Kind, SchemaChange, TableSchema
+
+__all__ = ["Layout", "apply_changes", "layout_of"]
+
+_MOST_KEYS = 20
+_STEPS_OF_A_CHANGE = 8
+
+
+def apply_changes(
+    session: Session,
+    before: TableSchema | None,
+    after: TableSchema,
+    changes: tuple[SchemaChange, ...],
+    layout: Layout,
+) -> list[ErrorEntry]:
+    """Make of a table what a version wants, and tell what that altered.
+
+    Safe to repeat, by as many processes as like to and after a crash anywhere: each step is decided on the table as
+    it is then, and one that another was faster with is no failure. Nobody may write rows of the earlier version
+    meanwhile.
+
+    Raises:
+        TableFailure: stored values do not fit, or the table is somebody else's.
+    """
+    name = f"{session.project}.{after.stored_schema}.{after.stored_table}"
+    table = quoted(session.project, after.stored_schema, after.stored_table)
+    its = Evolution(table, before, after, changes, layout.of(after.table))
+    done: frozenset[str] = frozenset()
+    errors: list[ErrorEntry] = []
+    for _ in range(_STEPS_OF_A_CHANGE * (len(changes) + len(after.columns) + 2)):
+        described = session.table(name)
+        found = None if described is None else found_in(described)
+        step = next_step(found, its, done)
+        if step is None:
+            return errors
+        if found is None:
+            make_dataset(session, after.stored_schema)
+        elif step.name == DROP_LEFTOVERS:
+            errors += _lost_signs(session, its, found)
+        if step is BEAR_VERSION and described is not None:
+            _bear_version(session, described, after.version)
+        else:
+            _do(session, step, name, found)
+        done |= {step.name}
+    raise TransientError("Another process changes the table at the same time", table=after.table)
+
+
+def _do(session: Session, step: Step, name: str, found: Found | None) -> None:
+    try:
+        answer = session.run(step.statement, kind="ddl")
+    except OperatorError:
+        described = session.table(name)
+        if (None if described is None else found_in(described)) != found:
+            # Somebody was faster, and the step was of a table that is no more.
+            return
+        raise
+    if step.refused is not None and answer and answer[0][0]:
+        its = step.refused
+        raise TableFailure(its.message, remedy=its.remedy, **its.facts, values=answer[0][0])
+    _come_by(step.point)
+
+
+def _come_by(point: str) -> None:
+    if point == CREATED:
+        failpoint("ddl.created")
+    elif point == FILLED:
+        failpoint("ddl.filled")
+    elif point == SWAPPED:
+        failpoint("ddl.swapped")
+
+
+def _bear_version(session: Session, table: bigquery.Table, version: int) -> None:
+    """Say on the table which version it has come to, beside whatever labels it has."""
+    with translating("label a table"):
+        table.labels = {**table.labels, VERSION_LABEL: str(version)}
+        try:
+            session.client.update_table(table, ["labels"], retry=None)  # type: ignore[arg-type]
+        except api.PreconditionFailed:
+            # Changed since it was looked at: it is looked at again.
+            return
+
+
+def _lost_signs(session: Session, its: Evolution, found: Found) -> Iterator[ErrorEntry]:
+    """The negative zeros in columns that have been replaced by such as have none (SPEC 5, canonical text)."""
+    for number, change in retypings(its):
+        before, after, old = change.before, change.after, its.old_name(number)
+        if before is None or after is None or not found.has(old):
+            continue
+        if before.type.kind in FLOATS and after.type.kind in (Kind.NUMERIC, Kind.JSON):
+            [row] = session.run(negative_zeros(its.table, old, _MOST_KEYS), kind="ddl")
+            keys = [key_object(its.after.key, text) for text in row.keys_found or []]
+            if row.found:
+                yield stored_negative_zeros(its.after.table, after.name, row.found, keys)

@@ -1,0 +1,112 @@
+"""Reads the rows of a table by a marker column, such as the time of their last update."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+from google.cloud.bigquery import ScalarQueryParameter, SchemaField
+
+from warp_resources.connectors.bigquery.catalog import Origin
+from warp_resources.connectors.bigquery.decode import decoded
+from warp_resources.connectors.bigquery.fields import MARKERS, REPEATED, named, type_name
+from warp_resources.connectors.bigquery.session import Session, quoted
+from warp_resources.connectors.bigquery.storage import Storage
+from warp_resources.connectors.bigquery.tick_cost import TickCost
+from warp_resources.connectors.interfaces import MarkedRange, ReadLimits
+from warp_resources.errors import TableFailure
+from warp_resources.model.batches import TableBatch
+
+log = structlog.get_logger(__name__)
+
+
+def read_marked(
+    session: Session,
+    storage: Storage,
+    origin: Origin,
+    marked: MarkedRange,
+    limits: ReadLimits,
+    max_bytes: int | None,
+    *,
+    extended: bool = False,
+) -> Iterator[TableBatch]:
+    """The rows of a marker's range, in batches within the limits.
+
+    One query, whose result is read as a table is. A query that was asked before, of a table that has not changed
+    since, is answered from BigQuery's cache at no cost.
+
+    Raises:
+        TableFailure: the table has no such marker column, or the query would read more than ``max_bytes``.
+    """
+    script, parameters = marked_query(origin, marked)
+    cost = TickCost(
+        origin.id,
+        marked.column,
+        session.query_bytes(script, parameters),
+        origin.bytes,
+        max_bytes,
+        is_upper_bound=origin.clustered_by.casefold() == marked.column.casefold(),
+    )
+    log.info(
+        "tick estimated",
+        table=str(origin.id),
+        tick_bytes=cost.query_bytes,
+        table_bytes=cost.table_bytes,
+        pruned_by=_pruned_by(origin, marked.column),
+        partitioned_by=origin.partitioned_by or None,
+    )
+    cost.demand()
+    found = session.result_table(script, parameters, kind="tick", max_bytes=cost.billing_limit)
+    rows = storage.begin(found)
+    while (taken := rows.take(limits)) is not None:
+        yield decoded(origin.id, origin.key, origin.fields, taken, extended=extended)
+
+
+def marked_query(origin: Origin, marked: MarkedRange) -> tuple[str, list[ScalarQueryParameter]]:
+    """The query for the rows of a range, in the marker's own type, so that partitions are pruned."""
+    field = _marker(origin, marked.column)
+    name, its = quoted(field.name), type_name(field)
+    bounds = [("since", ">=", marked.since), ("until", "<", marked.until)]
+    given = [(label, sign, at) for label, sign, at in bounds if at is not None]
+    parameters = [ScalarQueryParameter(label, its, marker_value(at, its)) for label, _, at in given]
+    condition = " and ".join(f"{name} {sign} @{label}" for label, sign, _ in given)
+    if marked.unmarked:
+        condition = f"({condition}) or {name} is null" if condition else ""
+    elif not condition:
+        condition = f"{name} is not null"
+    columns = ", ".join(quoted(one.name) for one in origin.fields)
+    return f"select {columns} from {origin.sql}" + (f" where {condition}" if condition else ""), parameters
+
+
+def marker_value(at: datetime, its: str) -> Any:
+    """A time as a value of a marker's type: one without a zone is in UTC, a date stands for its first moment."""
+    moment = at.astimezone(UTC)
+    if its == "TIMESTAMP":
+        return moment
+    naive = moment.replace(tzinfo=None)
+    if its == "DATETIME":
+        return naive
+    day = naive.date()
+    return day if naive == datetime(day.year, day.month, day.day) else day + timedelta(days=1)
+
+
+def _marker(origin: Origin, column: str) -> SchemaField:
+    field = named(origin.fields, column)
+    if field is not None and type_name(field) in MARKERS and field.mode != REPEATED:
+        return field
+    usable = [one.name for one in origin.fields if type_name(one) in MARKERS and one.mode != REPEATED]
+    raise TableFailure(
+        f"The marker column {column!r} " + ("is no time" if field is not None else "is not in the table"),
+        remedy="Set change_detection.column"
+        + (f" to one of {', '.join(usable)}" if usable else "")
+        + ", or change_detection.strategy: hash",
+        table=origin.id,
+    )
+
+
+def _pruned_by(origin: Origin, column: str) -> str:
+    if origin.partitioned_by.casefold() == column.casefold():
+        return "partition"
+    return "clustering" if origin.clustered_by.casefold() == column.casefold() else "nothing"

@@ -1,0 +1,58 @@
+"""Decides whether a tick may read as much as it would, so that none scans a whole large table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from warp_resources.errors import TableFailure
+from warp_resources.model.tables import TableId
+
+_NEARLY_ALL = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class TickCost:
+    """What a tick would read, by a dry run, of a table.
+
+    ``is_upper_bound``: the table is clustered by the marker column, so that less is read than a dry run can know.
+    """
+
+    table: TableId
+    column: str
+    query_bytes: int
+    table_bytes: int
+    limit: int | None
+    is_upper_bound: bool = False
+
+    @property
+    def reads_nearly_all(self) -> bool:
+        return self.query_bytes >= _NEARLY_ALL * self.table_bytes
+
+    @property
+    def billing_limit(self) -> int | None:
+        """What BigQuery itself is to refuse to go beyond; it knows no more of clustering than a dry run does."""
+        return None if self.is_upper_bound else self.limit
+
+    def demand(self) -> None:
+        """Refuse a tick beyond the limit.
+
+        Raises:
+            TableFailure: with what would make it cheaper.
+        """
+        if self.limit is None or self.query_bytes <= self.limit or self.is_upper_bound:
+            return
+        raise TableFailure(
+            "A tick would read nearly the whole table" if self.reads_nearly_all else "A tick would read too much",
+            remedy=self._remedy,
+            table=self.table,
+            tick_bytes=self.query_bytes,
+            table_bytes=self.table_bytes,
+            max_tick_bytes=self.limit,
+        )
+
+    @property
+    def _remedy(self) -> str:
+        more = "raise source.max_tick_bytes"
+        if not self.reads_nearly_all:
+            return f"Shorten change_detection.lookback or sync more often, or {more}"
+        return f"Partition or cluster the table by {self.column}, use strategy hash at long intervals, or {more}"

@@ -1,0 +1,72 @@
+"""Shows the metadata of all schemas under the names and columns of the contract (SPEC 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from google.cloud import bigquery
+
+from warp_resources.connectors.bigquery.session import quoted, translating
+from warp_resources.connectors.bigquery.warehouse import Warehouse
+
+_PREFIX = "control__"
+_STREAM = """select '{schema}' as schema_name, '' as table_name, 'stream' as marker_type, '' as slice,
+    parse_json(json_query(body, '$.stream.position')) as position,
+    cast(json_value(body, '$.stream.sequence') as int64) as sequence,
+    cast(json_value(body, '$.stream.epoch') as int64) as epoch, updated_at
+from {control} where kind = 'schema' and json_value(body, '$.stream.epoch') is not null"""
+_TABLES = """select '{schema}', name, json_value(body, '$.state.mode'), '',
+    parse_json(json_query(body, '$.state.position')),
+    cast(json_value(body, '$.state.sequence') as int64), cast(json_value(body, '$.state.epoch') as int64), updated_at
+from {control} where kind = 'table'"""
+_RUNS = """select json_value(body, '$.run_id') as run_id, '{schema}' as schema_name, name as table_name,
+    json_value(body, '$.mode') as mode, json_value(body, '$.status') as status,
+    timestamp(json_value(body, '$.started_at')) as started_at,
+    timestamp(json_value(body, '$.finished_at')) as finished_at, written as rows_written, deleted as rows_deleted,
+    cast(ifnull(json_value(body, '$.rows_rejected'), '0') as int64) as rows_rejected,
+    cast(ifnull(json_value(body, '$.byte_count'), '0') as int64) as bytes_transferred,
+    parse_json(json_query(body, '$.start')) as start_position, parse_json(json_query(body, '$.end')) as end_position,
+    json_value(body, '$.error') as error
+from {control} where kind = 'run'"""
+_ENDED = """select run_id, schema_name, table_name, mode, status, started_at, finished_at, rows_written, rows_deleted,
+    rows_rejected, bytes_transferred, start_position, end_position, error from {ended}"""
+
+
+def show_schemas(warehouse: Warehouse) -> None:
+    """Make the views anew over the schemas that there are; whoever comes last has seen them all."""
+    schemas = schemas_of(warehouse)
+    if not schemas:
+        return
+    ended = _ENDED.format(ended=warehouse.log("ended_runs"))
+    views = {
+        "sync_markers": [part for schema in schemas for part in _of(warehouse, schema, _STREAM, _TABLES)],
+        "sync_runs": [*(part for schema in schemas for part in _of(warehouse, schema, _RUNS)), ended],
+        "dead_letters": [f"select * from {warehouse.own('dead_letters', schema)}" for schema in schemas],
+        "tombstones": [f"select * from {warehouse.own('tombstones', schema)}" for schema in schemas],
+    }
+    for name, parts in views.items():
+        _show(warehouse, name, "\nunion all\n".join(parts))
+
+
+def _show(warehouse: Warehouse, name: str, query: str) -> None:
+    full = f"{warehouse.session.project}.{warehouse.metadata}.{name}"
+    known = warehouse.session.table(full)
+    if known is not None and known.view_query == query:
+        return
+    view = bigquery.Table(full)
+    view.view_query = query
+    with translating("make a view"):
+        if known is None:
+            warehouse.session.client.create_table(view, exists_ok=True)
+        else:
+            warehouse.session.client.update_table(view, ["view_query"])
+
+
+def schemas_of(warehouse: Warehouse) -> Sequence[str]:
+    """The schemas that have control rows, in name order; none before the metadata is made."""
+    return sorted(name.removeprefix(_PREFIX) for name in warehouse.tables() if name.startswith(_PREFIX))
+
+
+def _of(warehouse: Warehouse, schema: str, *parts: str) -> list[str]:
+    control = quoted(warehouse.session.project, warehouse.metadata, f"{_PREFIX}{schema}")
+    return [part.format(schema=schema, control=control) for part in parts]
