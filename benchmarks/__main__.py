@@ -23,7 +23,7 @@ import yaml
 from bson import ObjectId
 from pymongo import MongoClient
 
-from benchmarks import documents, limits, rewrites
+from benchmarks import bigquery_jobs, documents, limits, rewrites
 from benchmarks.measure import Cost, TreeMeter, measured
 from warp_resources.connectors.mongodb.embedded import EmbeddedMongod
 from warp_resources.connectors.ports import free_port
@@ -263,6 +263,7 @@ PARTS: dict[str, Callable[[Bench], None]] = {
     "light": light_load,
     "dagster": light_load_under_dagster,
     "rewrite": rewrite,
+    "bigquery": lambda bench: bigquery_jobs.report(bench.mongo.uri, bench.folder, WARP, say),
 }
 
 

@@ -24,19 +24,23 @@ class Command:
         self,
         folder: Path,
         source: str,
-        warehouse: str,
+        warehouse: str | Mapping[str, Any],
         database: str,
         *,
         top: Mapping[str, Any] | None = None,
         **schema: Any,
     ) -> None:
-        """``schema``: further keys of the schema; ``top``: of the file itself."""
+        """``warehouse``: where a PostgreSQL server is, or the keys of another destination.
+
+        ``schema``: further keys of the schema; ``top``: of the file itself.
+        """
+        postgresql = {"type": "postgresql", "connection_string": warehouse}
         self.schema = database
         self._folder = folder
         self.path = folder / "warp.yaml"
         content: dict[str, Any] = {
             "source": {"type": "mongodb", "connection_string": source, "database": database},
-            "destination": {"type": "postgresql", "connection_string": warehouse},
+            "destination": postgresql if isinstance(warehouse, str) else dict(warehouse),
             "schemas": [{"name": database, **schema}],
             "monitoring": {"prometheus": {"enabled": False}},
         }

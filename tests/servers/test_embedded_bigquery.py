@@ -12,7 +12,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from google.cloud.bigquery import SchemaField
+from google.cloud.bigquery import SchemaField, Table
 
 from tests.fixtures.servers import BigQueryProject
 from warp_resources.connectors.bigquery import environment as environments
@@ -97,6 +97,15 @@ def test_several_renames_are_one(bigquery: BigQueryProject) -> None:
     with pytest.raises(OperatorError):
         its.run("alter table shop.t rename column c to d, rename column missing to e")
     assert [dict(row.items()) for row in its.rows(f"{bigquery.project}.shop.t")] == [{"b": 1, "a": "x", "c": 2.5}]
+
+
+def test_a_request_changes_the_query_of_a_view(bigquery: BigQueryProject) -> None:
+    its, view = session(bigquery), Table(f"{bigquery.project}.shop.shown")
+    view.view_query = "select 1 as n"
+    its.client.create_table(view)
+    view.view_query = "select 2 as n"
+    assert its.client.update_table(view, ["view_query"]).view_query == "select 2 as n"
+    assert [row.n for row in its.run("select n from shop.shown")] == [2]
 
 
 def test_two_that_want_the_environment_make_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

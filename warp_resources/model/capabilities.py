@@ -28,9 +28,10 @@ class Capabilities:
     characters beyond these that columns may have. ``reserved_name_prefixes``: what they cannot begin with, in whatever
     case. ``schema_pattern``: a regular expression that a schema's whole name matches.
 
-    Numbers: ``numeric_specials``: NUMERIC has NaN and the infinities. ``declared_digits``: as ``numeric_digits``, of a
-    column that was declared with a precision; None: the same. ``wide_json_numbers``: JSON keeps the digits of
-    every number; else only of those that a 64-bit integer or a double holds.
+    Numbers: ``numeric_specials``: NUMERIC has NaN and the infinities. ``numeric_scale``: it keeps zeros at the end of a
+    fraction. ``declared_digits``: as ``numeric_digits``, of a column that was declared with a precision; None: the
+    same. ``wide_json_numbers``: JSON keeps the digits of every number; else only of those that a 64-bit integer or a
+    double holds.
 
     Pace: ``min_interval``: how often at most a table is written where the file does not say. ``idle_save``: how often a
     position that moved without changes is made durable. ``patience``: how long an answer about one table may take
@@ -57,6 +58,7 @@ class Capabilities:
     reserved_name_prefixes: tuple[str, ...] = ()
     schema_pattern: str | None = None
     numeric_specials: bool = True
+    numeric_scale: bool = True
     declared_digits: tuple[int, int] | None = None
     wide_json_numbers: bool = True
     min_interval: timedelta = timedelta(0)

@@ -69,7 +69,10 @@ class Catalog:
             OperatorError: there is no such dataset, or a role is missing.
         """
         try:
-            self._session.answered(lambda: self._session.client.get_dataset(scope.database), "look at a dataset")
+            self._session.answered(
+                lambda: self._session.client.get_dataset(scope.database, timeout=self._session.patience),
+                "look at a dataset",
+            )
             self._session.query_bytes("select 1")
         except OperatorError as error:
             if isinstance(error.__cause__, api.Forbidden):
@@ -123,7 +126,10 @@ class Catalog:
 
         def listed() -> list[str]:
             try:
-                return [str(its.table_id) for its in self._session.client.list_tables(dataset)]
+                return [
+                    str(its.table_id)
+                    for its in self._session.client.list_tables(dataset, timeout=self._session.patience)
+                ]
             except api.NotFound:
                 return []
 
@@ -140,7 +146,10 @@ class Catalog:
 
     def _no_dataset(self, database: str) -> OperatorError:
         known = self._session.answered(
-            lambda: sorted(its.dataset_id for its in self._session.client.list_datasets()), "list the datasets"
+            lambda: sorted(
+                its.dataset_id for its in self._session.client.list_datasets(timeout=self._session.patience)
+            ),
+            "list the datasets",
         )
         near = difflib.get_close_matches(database, known, n=1)
         hint = f"Did you mean {near[0]!r}? " if near else ""

@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, TypeVar
 
 from google.cloud.bigquery import ArrayQueryParameter, ScalarQueryParameter, StructQueryParameter
@@ -29,8 +30,9 @@ from warp_resources.model.tables import SchemaChange, TableSchema
 
 Result = TypeVar("Result")
 
-_TRIES = 12
-_LONGEST_PAUSE = 3.0
+_LONGEST_PAUSE = 2.0
+_EAGER_AFTER, _EAGER_PAUSE = 6, 0.3
+"""Whoever has lost so often waits no longer than that, and so is ahead of those who come anew."""
 _SCHEMA: TypeAdapter[TableSchema] = TypeAdapter(TableSchema)
 _CHANGES: TypeAdapter[tuple[SchemaChange, ...]] = TypeAdapter(tuple[SchemaChange, ...])
 
@@ -63,24 +65,35 @@ def changed_with(
     """Decide and commit as ``change`` does, with statements in the same transaction; the variables' values too.
 
     Raises:
-        Collision: others were faster every time.
+        Collision: others were faster every time, for as long as a transaction may take.
     """
-    for number in range(_TRIES):
-        rows = read_control(warehouse.session, warehouse.metadata, schema)
-        if not rows.revision:
-            _begin(warehouse, schema)
-            rows = read_control(warehouse.session, warehouse.metadata, schema)
-        draft = Draft.of(rows)
-        result, work = decide(draft)
-        if not draft.is_changed and not work.statements:
-            return result, {}
+    ends = time.monotonic() + warehouse.session.job_timeout.total_seconds()
+    for number in count():
         try:
-            return result, _commit(warehouse, schema, draft, work, kind)
+            return _try(warehouse, schema, decide, kind)
         except Collision:
-            if number == _TRIES - 1:
+            if time.monotonic() > ends:
                 raise
-            time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.05 * 2**number)))
-    raise AssertionError("the last try returns or raises")
+            time.sleep(random.uniform(0, _longest_pause(number)))
+    raise AssertionError("there is always another number")
+
+
+def _longest_pause(losses: int) -> float:
+    return _EAGER_PAUSE if losses >= _EAGER_AFTER else min(_LONGEST_PAUSE, 0.05 * 2**losses)
+
+
+def _try(
+    warehouse: Warehouse, schema: str, decide: Callable[[Draft], tuple[Result, Work]], kind: str
+) -> tuple[Result, dict[str, int]]:
+    rows = read_control(warehouse.session, warehouse.metadata, schema)
+    if not rows.revision:
+        _begin(warehouse, schema)
+        rows = read_control(warehouse.session, warehouse.metadata, schema)
+    draft = Draft.of(rows)
+    result, work = decide(draft)
+    if not draft.is_changed and not work.statements:
+        return result, {}
+    return result, _commit(warehouse, schema, draft, work, kind)
 
 
 def _begin(warehouse: Warehouse, schema: str) -> None:

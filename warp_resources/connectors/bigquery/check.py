@@ -24,7 +24,7 @@ def check_service(session: Session, schemas: Sequence[str]) -> None:
 def _check_location(session: Session, schema: str) -> None:
     def location() -> str | None:
         try:
-            return str(session.client.get_dataset(f"{session.project}.{schema}").location)
+            return str(session.client.get_dataset(f"{session.project}.{schema}", timeout=session.patience).location)
         except api.NotFound:
             return None
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from google.cloud.bigquery import ScalarQueryParameter
 
 from warp_resources.connectors.bigquery import letters, merge, runs, transitions
+from warp_resources.connectors.bigquery.blame import altering, blaming
 from warp_resources.connectors.bigquery.changing import Work, changed_with
 from warp_resources.connectors.bigquery.control import TABLE_ROW, Counts, Draft, Intent
 from warp_resources.connectors.bigquery.evolve import demand_version, evolve, finish
@@ -30,7 +31,7 @@ from warp_resources.errors import SchemaMoved
 from warp_resources.failpoints import failpoint
 from warp_resources.model.batches import ConformedBatch, ConformedTable, TableReceipt, WriteReceipt
 from warp_resources.model.positions import BatchCommit, ChunkCommit, Commit, Position, StreamCommit
-from warp_resources.model.tables import TableId
+from warp_resources.model.tables import TableId, TableSchema
 
 SOURCE = "source"
 
@@ -56,19 +57,25 @@ def write_batch(warehouse: Warehouse, layout: Layout, batch: ConformedBatch) -> 
 
     Raises:
         FencedOut: another writer has taken over.
+        TableFailure: BigQuery refuses what one table needs.
         SchemaMoved: a table has another version than the one that its part is based on.
     """
     schema = schema_of(batch.commit)
     for table in sorted(batch.tables, key=lambda its: its.schema.table):
         if table.changes:
-            evolve(warehouse, layout, table, batch.commit, batch.run_id)
+            with altering(table.schema.table):
+                evolve(warehouse, layout, table, batch.commit, batch.run_id)
     ordered = sorted(batch.tables, key=lambda its: its.schema.table)
     parts = [
         Part(number, table, places_of(table.schema, table.rows.schema.names)) for number, table in enumerate(ordered)
     ]
     writing = _Writing(warehouse, batch, parts)
     try:
-        receipt, counted = changed_with(warehouse, schema, writing.decide, kind="commit")
+        receipt, counted = blaming(
+            warehouse,
+            lambda: changed_with(warehouse, schema, writing.decide, kind="commit"),
+            writing.wanted,
+        )
     except _Unfinished as unfinished:
         finish(warehouse, layout, unfinished.intent)
         raise SchemaMoved("A schema change had to be finished first", table=unfinished.intent.after.table) from None
@@ -112,6 +119,7 @@ class _Writing:
         self._parts = parts
         self._staging: Staging | None = None
         self._verdicts: list[Verdict] | None = None
+        self._works: list[Work] = []
 
     def decide(self, draft: Draft) -> tuple[WriteReceipt, Work]:
         """What to commit on top of the control rows as they are."""
@@ -130,6 +138,7 @@ class _Writing:
             self._work(draft, part, target, verdict)
             for part, target, verdict in zip(self._parts, targets, verdicts, strict=True)
         ]
+        self._works = works
         for entry in batch.errors:
             draft.log_error(entry, batch.run_id)
         receipts = {
@@ -140,6 +149,10 @@ class _Writing:
         }
         sequence = transitions.move_marker(draft, commit)
         return WriteReceipt(receipts, sequence), _joined(works)
+
+    def wanted(self) -> list[tuple[TableSchema, Work]]:
+        """What the last decision wanted of each table; nothing where none was made."""
+        return [(part.table.schema, work) for part, work in zip(self._parts, self._works, strict=False)]
 
     def close(self) -> None:
         drop(self._warehouse.session, self._staging)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from contextlib import closing as closing_of
 from datetime import datetime, timedelta
+from functools import partial
 from typing import ClassVar, TypeVar
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ from warp_resources.connectors.bigquery import (
     closing,
     kept_letters,
     readings,
+    remaking,
     reports,
     retention,
     runs,
@@ -33,6 +35,7 @@ from warp_resources.connectors.bigquery.options import BigQueryDestinationOption
 from warp_resources.connectors.bigquery.quotas import estimated_work
 from warp_resources.connectors.bigquery.replaying import write_replay
 from warp_resources.connectors.bigquery.session import Session
+from warp_resources.connectors.bigquery.table_failures import concerning
 from warp_resources.connectors.bigquery.types import BIGNUMERIC_DIGITS, NUMERIC_DIGITS
 from warp_resources.connectors.bigquery.views import show_schemas
 from warp_resources.connectors.bigquery.warehouse import Warehouse
@@ -93,6 +96,7 @@ class BigQueryDestination:
         numeric_digits=NUMERIC_DIGITS,
         declared_digits=BIGNUMERIC_DIGITS,
         numeric_specials=False,
+        numeric_scale=False,
         wide_json_numbers=False,
         max_key_bytes=1_000_000,
         name_categories=("L", "M", "N", "Pc", "Pd", "Zs"),
@@ -161,7 +165,9 @@ class BigQueryDestination:
         def decide(draft: Draft) -> StreamState:
             return transitions.start_stream(draft, position, lost, generation, errors, run_id, fence)
 
-        return self._change(schema, decide, "start")
+        state = self._change(schema, decide, "start")
+        self._make_again(schema, lost if generation else ())
+        return state
 
     def seize_stream(self, schema: str) -> StreamState:
         return self._change(schema, transitions.seize_stream, "seize")
@@ -177,7 +183,9 @@ class BigQueryDestination:
         def decide(draft: Draft) -> int:
             return transitions.admit(draft, commit, tables, dismissed, generation)
 
-        return self._change(commit.schema, decide, "admit")
+        sequence = self._change(commit.schema, decide, "admit")
+        self._make_again(commit.schema, tables if generation else ())
+        return sequence
 
     def seize_table(self, table: TableId, mode: str) -> TableState:
         return self._change(table.schema, lambda draft: transitions.seize_table(draft, table, mode), "seize")
@@ -201,10 +209,21 @@ class BigQueryDestination:
         *,
         removes_stale: bool = True,
     ) -> GenerationState:
-        def decide(draft: Draft) -> GenerationState:
-            return readings.open_generation(draft, table, generation, slices, ceiling, removes_stale=removes_stale)
+        row = self._row(table)
+        is_gone = remaking.is_gone(self._warehouse, row)
 
-        return self._change(table.schema, decide, "open")
+        def decide(draft: Draft) -> GenerationState:
+            if is_gone:
+                remaking.forget_readings(draft, table)
+            opened = readings.open_generation(draft, table, generation, slices, ceiling, removes_stale=removes_stale)
+            if is_gone and opened.is_whole:
+                remaking.forget_rows(draft, table)
+            return opened
+
+        opened = self._change(table.schema, decide, "open")
+        if row is not None and is_gone and opened.is_whole:
+            remaking.make_again(self._warehouse, self._layout, row)
+        return opened
 
     def abandon_idle_generations(self, schema: str, idle: timedelta) -> int:
         found = [its.state for row in self._read(schema).tables.values() for its in row.readings.values()]
@@ -228,14 +247,17 @@ class BigQueryDestination:
 
     def close_generation(self, table: TableId, generation: str, run_id: str) -> int:
         self._settle(table)
-        return closing.close_generation(self._warehouse, table, generation, run_id)
+        row = self._row(table)
+        with concerning(self._warehouse, [row.schema] if row is not None and row.schema is not None else []):
+            return closing.close_generation(self._warehouse, table, generation, run_id)
 
     def abandon_generation(self, table: TableId, generation: str, reason: str) -> None:
         self._change(table.schema, lambda draft: readings.abandon(draft, table, generation, reason), "abandon")
 
     def write(self, batch: ConformedBatch) -> WriteReceipt:
         if isinstance(batch.commit, ReplayCommit):
-            return write_replay(self._warehouse, self._layout, batch, batch.commit)
+            with concerning(self._warehouse, [part.schema for part in batch.tables]):
+                return write_replay(self._warehouse, self._layout, batch, batch.commit)
         return write_batch(self._warehouse, self._layout, batch)
 
     def rewrites(self, schema: str) -> list[RewriteState]:
@@ -347,6 +369,15 @@ class BigQueryDestination:
 
     def _change(self, schema: str, decide: Callable[[Draft], Result], kind: str) -> Result:
         return change(self._warehouse, schema, decide, kind=kind)
+
+    def _make_again(self, schema: str, tables: Sequence[TableId]) -> None:
+        """Make those of these tables again that are gone; whole readings of them are open."""
+        known = self._read(schema).tables if tables else {}
+        for table in tables:
+            row = known.get(table.name)
+            if row is not None and remaking.is_gone(self._warehouse, row):
+                self._change(schema, partial(remaking.forget_rows, table=table), "remake")
+                remaking.make_again(self._warehouse, self._layout, row)
 
     def _settle(self, table: TableId) -> None:
         """Finish a schema change of a table that somebody has begun."""

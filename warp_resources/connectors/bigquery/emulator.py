@@ -93,6 +93,7 @@ def repair() -> None:
     _several_renames()
     _options_of_parse_json()
     _assignments_of_json()
+    _queries_of_views()
 
 
 class _Cursor:
@@ -199,6 +200,24 @@ def _assignments_of_json() -> None:
         return node if is_assignment else json.equality(node, context)
 
     rules.NODE_RULES[rules.NODE_RULES.index(json.equality)] = equality
+
+
+def _queries_of_views() -> None:
+    """A request that changes the query of a view changes what readers see, not its description alone."""
+    from local_bigquery.catalog import tables
+    from local_bigquery.engine import database
+    from local_bigquery.jobs.query import translate_view
+
+    update = tables.update
+
+    def update_with_query(project: str, dataset: str, table: str, body: Any, *others: Any) -> Any:
+        updated = update(project, dataset, table, body, *others)
+        if body.view and body.view.query:
+            query = translate_view(project, dataset, body.view.query)
+            database.execute(f"CREATE OR REPLACE VIEW {tables.name(project, dataset, table)} AS {query}")
+        return updated
+
+    tables.update = update_with_query
 
 
 if __name__ == "__main__":

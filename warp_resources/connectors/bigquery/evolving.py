@@ -12,7 +12,7 @@ from warp_resources.arrow.lattice import FLOATS
 from warp_resources.connectors.bigquery.ddl import VERSION_LABEL, negative_zeros
 from warp_resources.connectors.bigquery.layout import Layout, layout_of
 from warp_resources.connectors.bigquery.physical import Found, found_in
-from warp_resources.connectors.bigquery.session import Session, quoted, translating
+from warp_resources.connectors.bigquery.session import ONCE, Session, quoted, translating
 from warp_resources.connectors.bigquery.steps import (
     BEAR_VERSION,
     CREATED,
@@ -24,12 +24,13 @@ from warp_resources.connectors.bigquery.steps import (
     next_step,
     retypings,
 )
+from warp_resources.connectors.bigquery.table_failures import REFUSED, refused
 from warp_resources.connectors.bigquery.warehouse import make_dataset
 from warp_resources.errors import OperatorError, TableFailure, TransientError
 from warp_resources.evolution.losses import stored_negative_zeros
 from warp_resources.failpoints import failpoint
 from warp_resources.model.batches import ErrorEntry
-from warp_resources.model.tables import Kind, SchemaChange, TableSchema
+from warp_resources.model.tables import Kind, SchemaChange, TableId, TableSchema
 
 __all__ = ["Layout", "apply_changes", "layout_of"]
 
@@ -71,19 +72,21 @@ def apply_changes(
         if step is BEAR_VERSION and described is not None:
             _bear_version(session, described, after.version)
         else:
-            _do(session, step, name, found)
+            _do(session, step, after.table, name, found)
         done |= {step.name}
     raise TransientError("Another process changes the table at the same time", table=after.table)
 
 
-def _do(session: Session, step: Step, name: str, found: Found | None) -> None:
+def _do(session: Session, step: Step, table: TableId, name: str, found: Found | None) -> None:
     try:
         answer = session.run(step.statement, kind="ddl")
-    except OperatorError:
+    except OperatorError as error:
         described = session.table(name)
         if (None if described is None else found_in(described)) != found:
             # Somebody was faster, and the step was of a table that is no more.
             return
+        if error.facts.get("status") == REFUSED:
+            raise refused(error, table) from error
         raise
     if step.refused is not None and answer and answer[0][0]:
         its = step.refused
@@ -105,7 +108,7 @@ def _bear_version(session: Session, table: bigquery.Table, version: int) -> None
     with translating("label a table"):
         table.labels = {**table.labels, VERSION_LABEL: str(version)}
         try:
-            session.client.update_table(table, ["labels"], retry=None)  # type: ignore[arg-type]
+            session.client.update_table(table, ["labels"], retry=ONCE, timeout=session.patience)
         except api.PreconditionFailed:
             # Changed since it was looked at: it is looked at again.
             return

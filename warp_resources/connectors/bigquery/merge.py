@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from warp_resources.connectors.bigquery.conversions import image, key_part
 from warp_resources.connectors.bigquery.session import quoted
 from warp_resources.connectors.bigquery.staging import DELETE, ROW, Place
 from warp_resources.connectors.bigquery.types import stored_type
-from warp_resources.model.tables import Kind, TableSchema
+from warp_resources.model.tables import TableSchema
 
 KEY, SEQUENCE, SYNCED_AT = "_warp_key", "_warp_sequence", "_warp_synced_at"
 
@@ -95,14 +97,8 @@ when not matched then insert ({names}) values (N.k, {", ".join(everything.values
 
 
 def _differs(schema: TableSchema, name: str, value: str) -> str:
-    stored = f"T.{quoted(name)}"
-    column = next(column for column in schema.columns if column.stored == name)
-    if column.type.kind is Kind.JSON:
-        return f"to_json_string({stored}) is distinct from to_json_string({value})"
-    if column.type.kind in (Kind.DOUBLE, Kind.FLOAT32):
-        # To the bit: NaN is itself, and -0.0 is not 0.0.
-        return f"cast({stored} as string) is distinct from cast({value} as string)"
-    return f"{stored} is distinct from {value}"
+    its = next(column for column in schema.columns if column.stored == name).type
+    return f"{image(its, f'T.{quoted(name)}')} is distinct from {image(its, value)}"
 
 
 def bury_keys(target: Target, row_sequence: str | None = None) -> str:
@@ -125,9 +121,21 @@ def log_deletions(target: Target, keys: str, position: str, cause: str) -> str:
     strategy = "soft" if target.schema.is_soft else "hard"
     return f"""insert into {target.deletions}
     (schema_name, table_name, primary_key, deleted_at, position, strategy, cause, sequence)
-select {literal(its.schema)}, {literal(its.name)}, T.{KEY}, current_timestamp(), {position}, '{strategy}',
+select {literal(its.schema)}, {literal(its.name)}, {_key_object(target.schema, f"T.{KEY}")}, current_timestamp(),
+    {position}, '{strategy}',
     {literal(cause)}, {target.sequence} from {target.table} as T where {keys} and {target.live};
 """
+
+
+def _key_object(schema: TableSchema, key: str) -> str:
+    """The SQL of a stored key as a JSON object by column, as ``arrow.keys.key_object`` makes it."""
+    parts = [
+        f"{literal(f'{json.dumps(name)}: ')}, {key_part(number, len(schema.key), key)}"
+        for number, name in enumerate(schema.key)
+    ]
+    joined = ", ', ', ".join(parts)
+    whole = f"concat('{{', {joined}, '}}')"
+    return whole if len(parts) == 1 else f"ifnull({whole}, {key})"
 
 
 def remove_rows(target: Target, keys: str) -> str:

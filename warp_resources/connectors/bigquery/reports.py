@@ -130,7 +130,10 @@ def preview(session: Session, full: str, limit: int) -> pa.Table:
     if not fields:
         return pa.table({})
     rows = session.answered(
-        lambda: list(session.client.list_rows(full, selected_fields=fields, max_results=limit)), "list rows"
+        lambda: list(
+            session.client.list_rows(full, selected_fields=fields, max_results=limit, timeout=session.patience)
+        ),
+        "list rows",
     )
     shown = [[None if row[field.name] is None else str(row[field.name]) for row in rows] for field in fields]
     return pa.Table.from_arrays([pa.array(its, pa.string()) for its in shown], names=[field.name for field in fields])

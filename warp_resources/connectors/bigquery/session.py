@@ -20,17 +20,18 @@ from google.cloud.bigquery.job import LoadJob, QueryJob
 
 from warp_resources.connectors.bigquery.errors import is_lost_answer, translated
 from warp_resources.connectors.bigquery.options import BigQueryOptions
-from warp_resources.errors import WarpError
+from warp_resources.errors import ConnectionLost, Unreachable, WarpError
 
 Answer = TypeVar("Answer")
 Parameter: TypeAlias = ScalarQueryParameter | ArrayQueryParameter
 Job = TypeVar("Job", QueryJob, LoadJob)
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
+_FIRST_POLL, _LONGEST_POLL = 0.1, 2.0
 _LOST_ANSWER_SECONDS = 30.0
 """How long the answer to one request is asked for again before the engine's own backoff takes over."""
 
-_ONCE: Any = None
+ONCE: Any = None
 """Tries are counted here, where it is known what may be asked twice; the client's own would hide a lost answer."""
 
 log = structlog.get_logger(__name__)
@@ -81,7 +82,10 @@ class Session:
         """
         config = bigquery.QueryJobConfig(query_parameters=list(parameters), job_timeout_ms=self._timeout_ms)
         job = self._query(script, config, kind)
-        return list(self._finished(job, lambda: job.result(retry=_ONCE, job_retry=None), f"run a {kind} job"))
+        patience = self._options.connection_timeout
+        return self._finished(
+            job, lambda: list(job.result(retry=ONCE, job_retry=None, timeout=patience)), f"run a {kind} job"
+        )
 
     def result_table(
         self, script: str, parameters: Sequence[Parameter] = (), *, kind: str, max_bytes: int | None = None
@@ -98,7 +102,12 @@ class Session:
         if max_bytes is not None:
             config.maximum_bytes_billed = max_bytes
         job = self._query(script, config, kind)
-        self._finished(job, lambda: job.result(retry=_ONCE, job_retry=None, max_results=1), f"run a {kind} job")
+        patience = self._options.connection_timeout
+        self._finished(
+            job,
+            lambda: job.result(retry=ONCE, job_retry=None, max_results=1, timeout=patience),
+            f"run a {kind} job",
+        )
         return str(job.destination.path).lstrip("/")
 
     def _query(self, script: str, config: bigquery.QueryJobConfig, kind: str) -> QueryJob:
@@ -111,7 +120,7 @@ class Session:
                 job_id=job_id,
                 location=self._options.place,
                 job_retry=None,
-                retry=_ONCE,
+                retry=ONCE,
                 timeout=self._options.connection_timeout,
             )
 
@@ -121,7 +130,10 @@ class Session:
         """The bytes that a query would read, by a dry run, which is free."""
         config = bigquery.QueryJobConfig(query_parameters=list(parameters), dry_run=True, use_query_cache=False)
         with translating("estimate a query"):
-            job = self.client.query(script, job_config=config, location=self._options.place, job_retry=None)
+            patience = self._options.connection_timeout
+            job = self.client.query(
+                script, job_config=config, location=self._options.place, job_retry=None, timeout=patience
+            )
             return int(job.total_bytes_processed or 0)
 
     def load(
@@ -137,6 +149,7 @@ class Session:
             source_format=bigquery.SourceFormat.PARQUET,
             write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
             schema=list(schema),
+            job_timeout_ms=self._timeout_ms,
         )
 
         def begin() -> LoadJob:
@@ -151,7 +164,7 @@ class Session:
             )
 
         job = self._begun(begin, job_id, "load a staging table")
-        self._finished(job, lambda: job.result(retry=_ONCE), "load a staging table")
+        self._finished(job, lambda: self._loaded(job), "load a staging table")
         return int(job.output_rows or 0)
 
     def rows(self, table: str, columns: Sequence[str] = ()) -> list[Any]:
@@ -163,11 +176,12 @@ class Session:
 
         def listed() -> list[Any]:
             try:
-                found = self.client.get_table(table, retry=_ONCE, timeout=self._options.connection_timeout)
+                found = self.client.get_table(table, retry=ONCE, timeout=self._options.connection_timeout)
             except api.NotFound:
                 return []
             fields = [field for field in found.schema if not columns or field.name in columns]
-            return list(self.client.list_rows(found, selected_fields=fields, retry=_ONCE))
+            patience = self._options.connection_timeout
+            return list(self.client.list_rows(found, selected_fields=fields, retry=ONCE, timeout=patience))
 
         return self.answered(listed, "list rows")
 
@@ -176,7 +190,7 @@ class Session:
 
         def found() -> bigquery.Table | None:
             try:
-                return self.client.get_table(table, retry=_ONCE, timeout=self._options.connection_timeout)
+                return self.client.get_table(table, retry=ONCE, timeout=self._options.connection_timeout)
             except api.NotFound:
                 return None
 
@@ -187,6 +201,8 @@ class Session:
         for pause in _pauses():
             try:
                 return ask()
+            except WarpError:
+                raise
             except Exception as error:
                 if not is_lost_answer(error) or pause is None:
                     raise translated(error, doing) from error
@@ -197,6 +213,16 @@ class Session:
         client, self._client = self._client, None
         if client is not None:
             client.close()  # type: ignore[no-untyped-call]
+
+    @property
+    def patience(self) -> float:
+        """Seconds to wait for the answer to one request."""
+        return self._options.connection_timeout
+
+    @property
+    def job_timeout(self) -> timedelta:
+        """How long one job may take."""
+        return self._job_timeout
 
     @property
     def _timeout_ms(self) -> int:
@@ -218,20 +244,42 @@ class Session:
         raise AssertionError("the last pause is None")
 
     def _known(self, job_id: str, doing: str) -> Any:
-        return self.answered(
-            lambda: self.client.get_job(job_id, location=self._options.place, retry=_ONCE), f"{doing} that was begun"
-        )
+        def found() -> Any:
+            try:
+                return self.client.get_job(job_id, location=self._options.place, retry=ONCE, timeout=self.patience)
+            except api.NotFound as error:
+                # It is in a location that only the lost answer named; whether it committed, the next fence tells.
+                raise ConnectionLost("The answer of BigQuery was lost", doing=doing, job=job_id) from error
+
+        return self.answered(found, f"{doing} that was begun")
+
+    def _loaded(self, job: LoadJob) -> None:
+        """Wait for a load job, looking more often at first than the client would."""
+        pause = _FIRST_POLL
+        while not job.done(retry=ONCE, timeout=self.patience):
+            time.sleep(pause)
+            pause = min(_LONGEST_POLL, pause * 1.5)
+        job.result(retry=ONCE, timeout=self.patience)
 
     def _finished(self, job: Job, result: Callable[[], Answer], doing: str) -> Answer:
-        for pause in _pauses():
+        """The result of a job that is under way: as long as it runs, and through answers that are lost meanwhile."""
+        ends = time.monotonic() + self._job_timeout.total_seconds() + _LOST_ANSWER_SECONDS
+        pauses, lost_at = _pauses(), 0.0
+        while True:
             try:
                 return result()
+            except TimeoutError as error:
+                # It takes longer than one request is waited for, or the request was left without an answer.
+                if time.monotonic() > ends:
+                    raise Unreachable("BigQuery does not say how a job ended", doing=doing, job=job.job_id) from error
             except Exception as error:
-                has_ended = job.state == "DONE"
-                if has_ended or not is_lost_answer(error) or pause is None:
+                if time.monotonic() - lost_at > _LOST_ANSWER_SECONDS:
+                    pauses = _pauses()
+                lost_at, pause = time.monotonic(), next(pauses)
+                if job.error_result is not None or not is_lost_answer(error) or pause is None:
                     raise translated(error, doing) from error
+                log.warning("answer lost, asking again", job=job.job_id, reason=type(error).__name__)
                 time.sleep(pause)
-        raise AssertionError("the last pause is None")
 
 
 @contextmanager
@@ -246,8 +294,10 @@ def translating(doing: str) -> Iterator[None]:
 
 
 def _pauses() -> Iterator[float | None]:
-    """Seconds to wait before each further try; None: there is none."""
-    pause, ends = _FIRST_PAUSE, time.monotonic() + _LOST_ANSWER_SECONDS
+    """Seconds to wait before each further try, of which there is one however late the first ends; None: no more."""
+    pause = _FIRST_PAUSE
+    yield pause
+    ends = time.monotonic() + _LOST_ANSWER_SECONDS
     while time.monotonic() + pause < ends:
         yield pause
         pause = min(_LONGEST_PAUSE, pause * 2)

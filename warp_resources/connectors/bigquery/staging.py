@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.parquet as pq
 from google.api_core import exceptions as api
+from google.auth import exceptions as auth
 from google.cloud import bigquery
 
 from warp_resources.connectors.bigquery.session import Session, quoted
@@ -99,7 +100,7 @@ def stage(session: Session, dataset: str, sections: Sequence[Section]) -> Stagin
 def drop(session: Session, staging: Staging | None) -> None:
     """Drop a staging table that is used up; where that fails, it expires."""
     if staging is not None:
-        with suppress(api.GoogleAPICallError, OSError):
+        with suppress(api.GoogleAPICallError, auth.GoogleAuthError, OSError):
             session.client.delete_table(staging.full, not_found_ok=True, retry=None, timeout=10)  # type: ignore[arg-type]
 
 

@@ -17,6 +17,7 @@ from warp_resources.connectors.bigquery.merge import KEY, SEQUENCE
 from warp_resources.connectors.bigquery.narrowing import retyped
 from warp_resources.connectors.bigquery.physical import Found
 from warp_resources.connectors.bigquery.session import quoted
+from warp_resources.connectors.bigquery.table_failures import dropped
 from warp_resources.connectors.bigquery.types import stored_type
 from warp_resources.errors import TableFailure
 from warp_resources.model.tables import ChangeKind, Column, SchemaChange, TableSchema
@@ -74,6 +75,9 @@ def next_step(found: Found | None, its: Evolution, done: frozenset[str]) -> Step
     Raises:
         TableFailure: the table cannot become that.
     """
+    if found is None and its.before is not None:
+        # Made here, it would lack all rows but the latest, and nobody would be told.
+        raise dropped(its.after.table)
     if found is None:
         return Step("create", ddl.create_table(its.table, its.after, its.layout), point=CREATED)
     if its.before is None or found.version < its.after.version:

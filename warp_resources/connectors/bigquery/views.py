@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from google.cloud import bigquery
 
-from warp_resources.connectors.bigquery.session import quoted, translating
-from warp_resources.connectors.bigquery.warehouse import Warehouse
+from warp_resources.connectors.bigquery.session import ONCE, quoted
+from warp_resources.connectors.bigquery.warehouse import Warehouse, make_table
 
 _PREFIX = "control__"
 _STREAM = """select '{schema}' as schema_name, '' as table_name, 'stream' as marker_type, '' as slice,
@@ -33,10 +33,15 @@ _ENDED = """select run_id, schema_name, table_name, mode, status, started_at, fi
 
 
 def show_schemas(warehouse: Warehouse) -> None:
-    """Make the views anew over the schemas that there are; whoever comes last has seen them all."""
-    schemas = schemas_of(warehouse)
-    if not schemas:
-        return
+    """Make the views anew over the schemas that there are, also over those that come meanwhile."""
+    shown, schemas = list[str](), schemas_of(warehouse)
+    while schemas != shown:
+        _show_all(warehouse, schemas)
+        # Whoever made one meanwhile may have been faster with the views.
+        shown, schemas = schemas, schemas_of(warehouse)
+
+
+def _show_all(warehouse: Warehouse, schemas: Sequence[str]) -> None:
     ended = _ENDED.format(ended=warehouse.log("ended_runs"))
     views = {
         "sync_markers": [part for schema in schemas for part in _of(warehouse, schema, _STREAM, _TABLES)],
@@ -55,14 +60,17 @@ def _show(warehouse: Warehouse, name: str, query: str) -> None:
         return
     view = bigquery.Table(full)
     view.view_query = query
-    with translating("make a view"):
-        if known is None:
-            warehouse.session.client.create_table(view, exists_ok=True)
-        else:
-            warehouse.session.client.update_table(view, ["view_query"])
+    session = warehouse.session
+    if known is None:
+        make_table(session, view, "make a view")
+    else:
+        session.answered(
+            lambda: session.client.update_table(view, ["view_query"], retry=ONCE, timeout=session.patience),
+            "make a view",
+        )
 
 
-def schemas_of(warehouse: Warehouse) -> Sequence[str]:
+def schemas_of(warehouse: Warehouse) -> list[str]:
     """The schemas that have control rows, in name order; none before the metadata is made."""
     return sorted(name.removeprefix(_PREFIX) for name in warehouse.tables() if name.startswith(_PREFIX))
 

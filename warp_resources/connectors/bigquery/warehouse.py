@@ -8,7 +8,7 @@ from datetime import timedelta
 from google.api_core import exceptions as api
 from google.cloud import bigquery
 
-from warp_resources.connectors.bigquery.session import Session, quoted, translating
+from warp_resources.connectors.bigquery.session import ONCE, Session, quoted
 from warp_resources.model.tables import TableSchema
 
 _STAGED_FOR = timedelta(days=1)
@@ -84,9 +84,10 @@ class Warehouse:
 
         def listed() -> set[str]:
             try:
-                return {
-                    its.table_id for its in self.session.client.list_tables(f"{self.session.project}.{self.metadata}")
-                }
+                found = self.session.client.list_tables(
+                    f"{self.session.project}.{self.metadata}", retry=ONCE, timeout=self.session.patience
+                )
+                return {its.table_id for its in found}
             except api.NotFound:
                 return set()
 
@@ -97,8 +98,7 @@ class Warehouse:
         for name, fields in missing.items():
             made = bigquery.Table(f"{self.session.project}.{self.metadata}.{name}{suffix}", schema=_fields(fields))
             made.clustering_fields = ["schema_name", "table_name"]
-            with translating("make a table"):
-                self.session.client.create_table(made, exists_ok=True)
+            make_table(self.session, made, "make a table")
 
 
 def _fields(text: str) -> list[bigquery.SchemaField]:
@@ -109,12 +109,22 @@ def _fields(text: str) -> list[bigquery.SchemaField]:
 
 def make_dataset(session: Session, name: str, expires: timedelta | None = None) -> None:
     """Make a dataset, unless it is there, in the location of the options."""
-    with translating("look at a dataset"):
+
+    def made() -> None:
         try:
-            session.client.get_dataset(f"{session.project}.{name}")
+            session.client.get_dataset(f"{session.project}.{name}", retry=ONCE, timeout=session.patience)
         except api.NotFound:
             dataset = bigquery.Dataset(f"{session.project}.{name}")
             dataset.location = session.location
             if expires is not None:
                 dataset.default_table_expiration_ms = round(expires.total_seconds() * 1000)
-            session.client.create_dataset(dataset, exists_ok=True)
+            session.client.create_dataset(dataset, exists_ok=True, retry=ONCE, timeout=session.patience)
+
+    session.answered(made, "make a dataset")
+
+
+def make_table(session: Session, table: bigquery.Table, doing: str) -> None:
+    """Make a table or view, unless it is there, whoever made it."""
+    session.answered(
+        lambda: session.client.create_table(table, exists_ok=True, retry=ONCE, timeout=session.patience), doing
+    )
