@@ -14,8 +14,8 @@ MAKE_EMULATOR := $(BIN)/python -m warp_resources.connectors.bigquery.environment
 EXAMPLE ?= examples/mongodb-to-postgresql-single.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev emulator demo test test-service soak model check bench format lint type-check \
-	import-check test-coverage docs example-init example-validate lock clean
+.PHONY: help install install-dev emulator demo test test-bigquery test-service soak model check bench format \
+	lint type-check import-check test-coverage docs example-init example-validate lock clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ check: install ## Everything that needs no server: format, lint, types, imports,
 test: install ## All tests, against real servers started for them
 	@$(MAKE_EMULATOR) || test -z "$$CI"
 	@$(BIN)/python -m pytest $(PARALLEL)
+
+test-bigquery: install emulator ## All suites of destinations on the BigQuery emulator, of which `make test` runs the core (15 min)
+	@$(BIN)/python -m pytest $(PARALLEL) tests/contract -k bigquery --bigquery-all
 
 test-service: install ## The tests on the real BigQuery: CARTRIDGE_WARP_BIGQUERY_PROJECT names the project that pays
 	@test -n "$(CARTRIDGE_WARP_BIGQUERY_PROJECT)" || { echo "Set CARTRIDGE_WARP_BIGQUERY_PROJECT"; exit 1; }

@@ -9,6 +9,10 @@ pytest_plugins = ["tests.fixtures.servers"]
 _LONGEST_FIRST = ("dagster", "faults", "soak", "pairs", "cli")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--bigquery-all", action="store_true", help="all suites of destinations on BigQuery, too (15 min)")
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whoever shares the files out among workers ends with short ones, so that none waits for another."""

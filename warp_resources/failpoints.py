@@ -51,6 +51,7 @@ POINTS = {
     "ddl.applied": "all statements of a schema change are run, its version is not registered",
     "lease.renewing": "a lease is about to be renewed",
     "commit.staged": "a batch is loaded into its staging table, its transaction not begun",
+    "commit.part": "some tables of a cut are committed, its marker and the others are not",
     "commit.locked": "in a batch's transaction: staged, fenced, its tables' rows locked",
     "commit.ready": "in a batch's transaction: all is written, COMMIT not sent",
     "commit.done": "after a batch's COMMIT, its answer not used",

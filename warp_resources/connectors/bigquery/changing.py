@@ -18,10 +18,11 @@ from warp_resources.connectors.bigquery.control import (
     Intent,
     control_name,
     create_control,
+    fence_statement,
     move_statements,
     read_control,
 )
-from warp_resources.connectors.bigquery.errors import Collision
+from warp_resources.connectors.bigquery.errors import Collision, Refused
 from warp_resources.connectors.bigquery.session import Parameter
 from warp_resources.connectors.bigquery.views import show_schemas
 from warp_resources.connectors.bigquery.warehouse import Warehouse
@@ -30,6 +31,7 @@ from warp_resources.model.tables import SchemaChange, TableSchema
 
 Result = TypeVar("Result")
 
+_EXISTS = 409
 _LONGEST_PAUSE = 2.0
 _EAGER_AFTER, _EAGER_PAUSE = 6, 0.3
 """Whoever has lost so often waits no longer than that, and so is ahead of those who come anew."""
@@ -98,18 +100,25 @@ def _try(
 
 def _begin(warehouse: Warehouse, schema: str) -> None:
     warehouse.make_own(schema)
-    warehouse.session.run(create_control(control_name(warehouse.session, warehouse.metadata, schema)), kind="prepare")
+    try:
+        name = control_name(warehouse.session, warehouse.metadata, schema)
+        warehouse.session.run(create_control(name), kind="prepare")
+    except Refused as error:
+        # Another process may have made it in the same moment, which the service may answer so.
+        if error.facts.get("status") != _EXISTS:
+            raise
     show_schemas(warehouse)
 
 
 def _commit(warehouse: Warehouse, schema: str, draft: Draft, work: Work, kind: str) -> dict[str, int]:
     logs, log_parameters = _log_statements(warehouse, schema, draft)
     name = control_name(warehouse.session, warehouse.metadata, schema)
-    fence, fence_parameters = move_statements(name, draft, work.counts)
+    moves, move_parameters = move_statements(name, draft, work.counts)
     declared = "".join(f"declare {variable} int64 default 0;\n" for variable in work.variables)
     answer = f"select {', '.join(work.variables)};" if work.variables else ""
-    script = f"{declared}begin transaction;\n{work.statements}{logs}{fence}commit transaction;\n{answer}"
-    rows = warehouse.session.run(script, [*work.parameters, *log_parameters, *fence_parameters], kind=kind)
+    fence = fence_statement(name, draft)
+    script = f"{declared}begin transaction;\n{fence}{work.statements}{logs}{moves}commit transaction;\n{answer}"
+    rows = warehouse.session.run(script, [*work.parameters, *log_parameters, *move_parameters], kind=kind)
     return {variable: int(rows[0][number]) for number, variable in enumerate(work.variables)} if rows else {}
 
 

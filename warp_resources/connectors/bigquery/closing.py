@@ -12,7 +12,7 @@ from warp_resources.model.letters import PENDING, SUPERSEDED
 from warp_resources.model.positions import GenerationState
 from warp_resources.model.tables import TableId
 
-_DELETED, _PENDING, _ASIDE = "deleted", "pending", "aside"
+_DELETED, _PENDING, _ASIDE = "deleted0", "pending0", "aside0"
 
 
 def close_generation(warehouse: Warehouse, table: TableId, generation: str, run_id: str) -> int:

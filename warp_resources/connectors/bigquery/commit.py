@@ -15,7 +15,7 @@ from warp_resources.connectors.bigquery.control import TABLE_ROW, Counts, Draft,
 from warp_resources.connectors.bigquery.evolve import demand_version, evolve, finish
 from warp_resources.connectors.bigquery.layout import Layout
 from warp_resources.connectors.bigquery.letters import Verdict
-from warp_resources.connectors.bigquery.session import Parameter
+from warp_resources.connectors.bigquery.session import Parameter, quoted
 from warp_resources.connectors.bigquery.staging import (
     Place,
     Section,
@@ -34,6 +34,8 @@ from warp_resources.model.positions import BatchCommit, ChunkCommit, Commit, Pos
 from warp_resources.model.tables import TableId, TableSchema
 
 SOURCE = "source"
+_MOST_BYTES, _COLUMN_BYTES, _MENTIONS = 600_000, 120, 8
+"""Of a script, which may have a million: each column is mentioned so often, with so much around it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +57,14 @@ class Part:
 def write_batch(warehouse: Warehouse, layout: Layout, batch: ConformedBatch) -> WriteReceipt:
     """Commit all of a batch, or nothing but the schema changes that it needs.
 
+    More tables than one transaction takes are written in several, the last of which moves the marker. After a crash
+    between two, the same rows come again, from the same position.
+
     Raises:
         FencedOut: another writer has taken over.
         TableFailure: BigQuery refuses what one table needs.
         SchemaMoved: a table has another version than the one that its part is based on.
     """
-    schema = schema_of(batch.commit)
     for table in sorted(batch.tables, key=lambda its: its.schema.table):
         if table.changes:
             with altering(table.schema.table):
@@ -69,20 +73,45 @@ def write_batch(warehouse: Warehouse, layout: Layout, batch: ConformedBatch) -> 
     parts = [
         Part(number, table, places_of(table.schema, table.rows.schema.names)) for number, table in enumerate(ordered)
     ]
-    writing = _Writing(warehouse, batch, parts)
+    *first, last = grouped(parts, warehouse.most_tables)
+    tables: dict[TableId, TableReceipt] = {}
+    for group in first:
+        tables |= _write(warehouse, layout, _Writing(warehouse, replace(batch, errors=()), group, is_last=False)).tables
+        failpoint("commit.part")
+    receipt = _write(warehouse, layout, _Writing(warehouse, batch, last, is_last=True))
+    failpoint("commit.done")
+    return replace(receipt, tables=tables | receipt.tables)
+
+
+def grouped(parts: Sequence[Part], most_tables: int) -> list[list[Part]]:
+    """The parts in groups that a transaction and the text of its script have room for; one group at the least."""
+    groups: list[list[Part]] = [[]]
+    size = 0
+    for part in parts:
+        its = sum(_COLUMN_BYTES + _MENTIONS * len(quoted(column.stored)) for column in part.table.schema.columns)
+        if groups[-1] and (len(groups[-1]) == most_tables or size + its > _MOST_BYTES):
+            groups.append([])
+            size = 0
+        groups[-1].append(part)
+        size += its
+    return groups
+
+
+def _write(warehouse: Warehouse, layout: Layout, writing: _Writing) -> WriteReceipt:
+    """Commit one group of parts; what they did to each table."""
     try:
         receipt, counted = blaming(
             warehouse,
-            lambda: changed_with(warehouse, schema, writing.decide, kind="commit"),
+            lambda: changed_with(warehouse, writing.schema, writing.decide, kind="commit"),
             writing.wanted,
         )
     except _Unfinished as unfinished:
-        finish(warehouse, layout, unfinished.intent)
+        with altering(unfinished.intent.after.table):
+            finish(warehouse, layout, unfinished.intent)
         raise SchemaMoved("A schema change had to be finished first", table=unfinished.intent.after.table) from None
     finally:
         writing.close()
-    failpoint("commit.done")
-    return replace(receipt, tables={part.table.schema.table: _counted(receipt, part, counted) for part in parts})
+    return replace(receipt, tables={its.table.schema.table: _counted(receipt, its, counted) for its in writing.parts})
 
 
 def schema_of(commit: Commit) -> str:
@@ -113,10 +142,12 @@ class _Unfinished(Exception):
 class _Writing:
     """One batch on its way: staged once, decided as often as others are faster."""
 
-    def __init__(self, warehouse: Warehouse, batch: ConformedBatch, parts: Sequence[Part]) -> None:
+    def __init__(self, warehouse: Warehouse, batch: ConformedBatch, parts: Sequence[Part], *, is_last: bool) -> None:
         self._warehouse = warehouse
         self._batch = batch
-        self._parts = parts
+        self.parts = parts
+        self._is_last = is_last
+        self.schema = schema_of(batch.commit)
         self._staging: Staging | None = None
         self._verdicts: list[Verdict] | None = None
         self._works: list[Work] = []
@@ -125,18 +156,18 @@ class _Writing:
         """What to commit on top of the control rows as they are."""
         batch, commit = self._batch, self._batch.commit
         transitions.demand_fence(draft, commit)
-        for part in self._parts:
+        for part in self.parts:
             row = draft.table(part.table.schema.table, _table_mode(commit))
             if row.intent is not None:
                 raise _Unfinished(row.intent)
             # What a part changes is made by now.
             made = part.table.schema.version if part.table.changes else part.table.based_on
             demand_version(row, replace(part.table, based_on=made))
-        targets = [self._target(draft, part) for part in self._parts]
+        targets = [self._target(draft, part) for part in self.parts]
         verdicts = self._judge(targets)
         works = [
             self._work(draft, part, target, verdict)
-            for part, target, verdict in zip(self._parts, targets, verdicts, strict=True)
+            for part, target, verdict in zip(self.parts, targets, verdicts, strict=True)
         ]
         self._works = works
         for entry in batch.errors:
@@ -145,14 +176,14 @@ class _Writing:
             part.table.schema.table: TableReceipt(
                 target.sequence, rows_rejected=verdict.rejected, byte_count=part.table.byte_count
             )
-            for part, target, verdict in zip(self._parts, targets, verdicts, strict=True)
+            for part, target, verdict in zip(self.parts, targets, verdicts, strict=True)
         }
-        sequence = transitions.move_marker(draft, commit)
+        sequence = transitions.move_marker(draft, commit) if self._is_last else None
         return WriteReceipt(receipts, sequence), _joined(works)
 
     def wanted(self) -> list[tuple[TableSchema, Work]]:
         """What the last decision wanted of each table; nothing where none was made."""
-        return [(part.table.schema, work) for part, work in zip(self._parts, self._works, strict=False)]
+        return [(part.table.schema, work) for part, work in zip(self.parts, self._works, strict=False)]
 
     def close(self) -> None:
         drop(self._warehouse.session, self._staging)
@@ -179,12 +210,12 @@ class _Writing:
         """Find out what becomes of the letters, and stage everything, unless that is done already."""
         session = self._warehouse.session
         verdicts = [
-            letters.judge(session, target, part.table) for target, part in zip(targets, self._parts, strict=True)
+            letters.judge(session, target, part.table) for target, part in zip(targets, self.parts, strict=True)
         ]
         if verdicts != self._verdicts:
             sections = [
                 section
-                for part, verdict in zip(self._parts, verdicts, strict=True)
+                for part, verdict in zip(self.parts, verdicts, strict=True)
                 for section in _sections(part, verdict)
             ]
             drop(session, self._staging)
@@ -230,9 +261,10 @@ class _Writing:
     def _log(self, draft: Draft, part: Part, target: merge.Target, verdict: Verdict, written: str) -> str:
         if not verdict.entries:
             return ""
-        for entry, _ in verdict.entries:
-            draft.count_error(entry)
         is_batch = isinstance(self._batch.commit, BatchCommit) and not part.table.changes
+        for entry, is_new in verdict.entries:
+            if is_new or not is_batch:
+                draft.count_error(entry)
         return letters.log_errors(
             target,
             self._warehouse.log("error_log"),

@@ -124,13 +124,14 @@ class SchemaRow:
 
 @dataclass(frozen=True, slots=True)
 class ControlRows:
-    """The rows of a schema as one instant had them; revision 0: there are none yet."""
+    """The rows of a schema; revision 0: there are none yet. ``revisions``: of each row, when it was last moved."""
 
     schema: str
     revision: int = 0
     own: SchemaRow = field(default_factory=SchemaRow)
     tables: Mapping[str, TableRow] = field(default_factory=dict)
     runs: Mapping[tuple[str, str, str], RunRow] = field(default_factory=dict)
+    revisions: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -224,7 +225,8 @@ def read_control(session: Session, dataset: str, schema: str) -> ControlRows:
             tables[row.name] = _counted(_TABLE.validate_json(row.body), row)
         else:
             runs[row.kind, row.name, row.part] = _counted_run(_RUN.validate_json(row.body), row)
-    return ControlRows(schema, revision, own, tables, runs)
+    revisions = {(row.kind, row.name, row.part): int(row.revision) for row in found}
+    return ControlRows(schema, revision, own, tables, runs, revisions)
 
 
 def _counted(its: TableRow, row: Any) -> TableRow:
@@ -245,26 +247,39 @@ class Counts:
     aside: str = ""
 
 
+def fence_statement(name: str, draft: Draft) -> str:
+    """The fence of a script, to be the first of its transaction: whoever is late is told before any work is done.
+
+    Args:
+        name: the control table, quoted.
+    """
+    its = draft.before.revision
+    return f"""update {name} set revision = {its + 1} where kind = '{SCHEMA_ROW}' and revision = {its};
+if @@row_count <> 1 then raise using message = '{MOVED}'; end if;
+"""
+
+
 def move_statements(
     name: str, draft: Draft, counts: Mapping[tuple[str, str, str], Counts]
 ) -> tuple[str, list[Parameter]]:
-    """The fence of a script and its changes to the control rows: to be the last before the commit.
+    """The changes of a script to the control rows, each of which must be as it was read.
 
     Args:
         name: the control table, quoted.
         counts: by the key of a control row, what the script has counted for it.
     """
     rows = _changed(draft, counts)
+    revision = draft.before.revision + 1
     script = f"""
 merge {name} T using (
-    select R.kind, R.name, R.part, R.body, R.counted from unnest(@control) as R
+    select R.kind, R.name, R.part, R.revision, R.body, R.counted from unnest(@control) as R
 ) S on T.kind = S.kind and T.name = S.name and T.part = S.part
-when matched and (S.kind <> '{SCHEMA_ROW}' or T.revision = {draft.before.revision}) then update set
-    revision = {draft.before.revision + 1}, body = S.body, updated_at = current_timestamp(),
+when matched and T.revision = S.revision then update set
+    revision = {revision}, body = S.body, updated_at = current_timestamp(),
     written = T.written + {_case(counts, "written", "0")}, deleted = T.deleted + {_case(counts, "deleted", "0")},
     pending = {_case(counts, "pending", "T.pending")}, aside = {_case(counts, "aside", "T.aside")}
 when not matched then insert (kind, name, part, revision, body, written, deleted, pending, aside, updated_at) values (
-    S.kind, S.name, S.part, {draft.before.revision + 1}, S.body, {_case(counts, "written", "0")},
+    S.kind, S.name, S.part, {revision}, S.body, {_case(counts, "written", "0")},
     {_case(counts, "deleted", "0")}, {_case(counts, "pending", "0")}, {_case(counts, "aside", "0")},
     current_timestamp());
 if @@row_count <> {len(rows)} then raise using message = '{MOVED}'; end if;
@@ -297,17 +312,20 @@ def _changed(draft: Draft, counts: Mapping[tuple[str, str, str], Counts]) -> lis
     for key, run in draft.runs.items():
         if key in ordinals or draft.before.runs.get(key) != run:
             found.append((key, _text(_RUN, run)))
-    return [_row(key, body, ordinals.get(key, 0)) for key, body in found]
+    # The fence has moved the schema's own row already.
+    revisions = {**draft.before.revisions, (SCHEMA_ROW, "", ""): draft.before.revision + 1}
+    return [_row(key, body, ordinals.get(key, 0), revisions.get(key, 0)) for key, body in found]
 
 
 def _text(adapter: TypeAdapter[Any], value: Any) -> str:
     return adapter.dump_json(value, exclude=set(_COUNTED), exclude_defaults=True).decode()
 
 
-def _row(key: tuple[str, str, str], body: str, ordinal: int) -> StructQueryParameter:
+def _row(key: tuple[str, str, str], body: str, ordinal: int, revision: int) -> StructQueryParameter:
     fields = zip(("kind", "name", "part", "body"), (*key, body), strict=True)
     values = [ScalarQueryParameter(name, "STRING", value) for name, value in fields]
-    return StructQueryParameter(None, *values, ScalarQueryParameter("counted", "INT64", ordinal))
+    numbers = ScalarQueryParameter("counted", "INT64", ordinal), ScalarQueryParameter("revision", "INT64", revision)
+    return StructQueryParameter(None, *values, *numbers)
 
 
 def control_name(session: Session, dataset: str, schema: str) -> str:

@@ -126,9 +126,9 @@ def add_primary_key(table: str, columns: Sequence[str]) -> str:
     return f"alter table {table} add primary key ({_listed(columns)}) not enforced"
 
 
-def set_version(table: str, version: int) -> str:
-    """Say which version a table has come to."""
-    return f"alter table {table} set options (labels = [('{VERSION_LABEL}', '{version}')])"
+def age_rows(table: str) -> str:
+    """Make the rows of a table older than any commit to come."""
+    return f"update {table} set {quoted(SEQUENCE)} = 0 where {quoted(SEQUENCE)} <> 0"
 
 
 def _listed(names: Iterable[str]) -> str:

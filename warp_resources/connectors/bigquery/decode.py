@@ -133,7 +133,7 @@ def _negative_zeros(
         field = named(fields, raw.name)
         if variant.type.kind is not Kind.JSON or field is None or not _may_have_doubles(field):
             continue
-        suspects = claims(pc.match_substring_regex(variant.values, r"[\[,:]-0"))
+        suspects = claims(pc.match_substring_regex(variant.values, r"(?:^|[\[,:])-0"))
         for row in row_numbers(suspects):
             if _has_negative_zero(variant.values[row].as_py()):
                 yield Flaw(originals.of(row), NEGATIVE_ZERO, raw.name, originals.key_text(row))

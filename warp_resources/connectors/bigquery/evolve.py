@@ -6,11 +6,11 @@ from dataclasses import replace
 
 from warp_resources.connectors.bigquery.changing import change
 from warp_resources.connectors.bigquery.control import BATCH, STREAM, Draft, Intent, TableRow
-from warp_resources.connectors.bigquery.evolving import apply_changes
+from warp_resources.connectors.bigquery.evolving import apply_changes, forget_changes
 from warp_resources.connectors.bigquery.layout import Layout
 from warp_resources.connectors.bigquery.transitions import demand_fence
 from warp_resources.connectors.bigquery.warehouse import Warehouse
-from warp_resources.errors import SchemaMoved
+from warp_resources.errors import SchemaMoved, TableFailure
 from warp_resources.failpoints import failpoint
 from warp_resources.model.batches import ConformedTable, ErrorEntry
 from warp_resources.model.positions import BatchCommit, Commit
@@ -45,7 +45,11 @@ def evolve(warehouse: Warehouse, layout: Layout, part: ConformedTable, commit: C
 
 def finish(warehouse: Warehouse, layout: Layout, intent: Intent) -> None:
     """Carry out what was announced, all of it or what is left of it, and register it."""
-    errors = apply_changes(warehouse.session, intent.before, intent.after, intent.changes, layout)
+    try:
+        errors = apply_changes(warehouse.session, intent.before, intent.after, intent.changes, layout)
+    except TableFailure:
+        _withdraw(warehouse, intent)
+        raise
     failpoint("ddl.applied")
 
     def register(draft: Draft) -> None:
@@ -54,6 +58,22 @@ def finish(warehouse: Warehouse, layout: Layout, intent: Intent) -> None:
             register_version(draft, intent, errors)
 
     change(warehouse, intent.after.table.schema, register, kind="register")
+
+
+def _withdraw(warehouse: Warehouse, intent: Intent) -> None:
+    """Take back what cannot be done, so that another change can be announced, as long as no reader has seen any of it.
+
+    Else the table waits for whoever mends what is in the way of the change that has begun.
+    """
+    if not forget_changes(warehouse.session, intent.before, intent.after):
+        return
+
+    def withdraw(draft: Draft) -> None:
+        row = draft.table(intent.after.table)
+        if row.intent == intent:
+            draft.put(replace(row, intent=None))
+
+    change(warehouse, intent.after.table.schema, withdraw, kind="withdraw")
 
 
 def register_version(draft: Draft, intent: Intent, errors: list[ErrorEntry]) -> None:

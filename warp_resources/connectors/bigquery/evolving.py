@@ -9,7 +9,7 @@ from google.cloud import bigquery
 
 from warp_resources.arrow.keys import key_object
 from warp_resources.arrow.lattice import FLOATS
-from warp_resources.connectors.bigquery.ddl import VERSION_LABEL, negative_zeros
+from warp_resources.connectors.bigquery.ddl import VERSION_LABEL, drop_columns, negative_zeros, wanted_columns
 from warp_resources.connectors.bigquery.layout import Layout, layout_of
 from warp_resources.connectors.bigquery.physical import Found, found_in
 from warp_resources.connectors.bigquery.session import ONCE, Session, quoted, translating
@@ -22,6 +22,7 @@ from warp_resources.connectors.bigquery.steps import (
     Evolution,
     Step,
     next_step,
+    prepared_columns,
     retypings,
 )
 from warp_resources.connectors.bigquery.table_failures import REFUSED, refused
@@ -75,6 +76,24 @@ def apply_changes(
             _do(session, step, after.table, name, found)
         done |= {step.name}
     raise TransientError("Another process changes the table at the same time", table=after.table)
+
+
+def forget_changes(session: Session, before: TableSchema | None, after: TableSchema) -> bool:
+    """Drop what changes have prepared, where they have replaced, renamed or widened nothing yet; whether that is so.
+
+    Nobody may go on with these changes meanwhile.
+    """
+    described = session.table(f"{session.project}.{after.stored_schema}.{after.stored_table}")
+    if described is None or before is None:
+        return before is None
+    found = found_in(described)
+    is_begun = any(found.type_of(name) != wanted for name, wanted in wanted_columns(before).items())
+    if is_begun or found.version >= after.version:
+        return False
+    names = prepared_columns(found, after.version)
+    if names:
+        session.run(drop_columns(quoted(session.project, after.stored_schema, after.stored_table), names), kind="ddl")
+    return True
 
 
 def _do(session: Session, step: Step, table: TableId, name: str, found: Found | None) -> None:

@@ -70,7 +70,8 @@ def marked_query(origin: Origin, marked: MarkedRange) -> tuple[str, list[ScalarQ
     name, its = quoted(field.name), type_name(field)
     bounds = [("since", ">=", marked.since), ("until", "<", marked.until)]
     given = [(label, sign, at) for label, sign, at in bounds if at is not None]
-    parameters = [ScalarQueryParameter(label, its, marker_value(at, its)) for label, _, at in given]
+    values = {label: marker_value(at, its, is_end=label == "until") for label, _, at in given}
+    parameters = [ScalarQueryParameter(label, its, value) for label, value in values.items()]
     condition = " and ".join(f"{name} {sign} @{label}" for label, sign, _ in given)
     if marked.unmarked:
         condition = f"({condition}) or {name} is null" if condition else ""
@@ -80,8 +81,12 @@ def marked_query(origin: Origin, marked: MarkedRange) -> tuple[str, list[ScalarQ
     return f"select {columns} from {origin.sql}" + (f" where {condition}" if condition else ""), parameters
 
 
-def marker_value(at: datetime, its: str) -> Any:
-    """A time as a value of a marker's type: one without a zone is in UTC, a date stands for its first moment."""
+def marker_value(at: datetime, its: str, *, is_end: bool) -> Any:
+    """A time as a value of a marker's type: one without a zone is in UTC.
+
+    A row of a date may have changed at any time of the day: a range begins with the day that its start is in, and an
+    end within a day takes in that day.
+    """
     moment = at.astimezone(UTC)
     if its == "TIMESTAMP":
         return moment
@@ -89,7 +94,8 @@ def marker_value(at: datetime, its: str) -> Any:
     if its == "DATETIME":
         return naive
     day = naive.date()
-    return day if naive == datetime(day.year, day.month, day.day) else day + timedelta(days=1)
+    is_whole = not is_end or naive == datetime(day.year, day.month, day.day)
+    return day if is_whole else day + timedelta(days=1)
 
 
 def _marker(origin: Origin, column: str) -> SchemaField:

@@ -20,7 +20,6 @@ from pydantic import (
 
 from warp_resources.connectors.scalars import ConnectionString, File
 
-SCHEME = "bigquery://"
 _FORM = "write it as bigquery://PROJECT or bigquery://PROJECT?location=EU"
 
 
@@ -128,7 +127,7 @@ class BigQuerySourceOptions(BigQueryOptions):
     """How to read a BigQuery project."""
 
     database: str | None = Field(None, description="The source dataset of every schema that names none.")
-    read_timeout: Seconds = Field(60, description="Seconds to wait for one answer while rows are read.")
+    read_timeout: Seconds = Field(60, description="Seconds to wait for the Storage Read API to begin a reading.")
     query_timeout: Seconds = Field(3600, description="Seconds after which a query for rows is given up.")
     max_tick_bytes: ByteSize | None = Field(
         ByteSize(10_000_000_000),

@@ -64,7 +64,7 @@ def write_replay(warehouse: Warehouse, layout: Layout, batch: ConformedBatch, co
         replay.close()
     if receipt is None:
         return WriteReceipt(letters=verdict.outcome)
-    receipt = replace(receipt, rows_written=counted.get("written", 0), rows_deleted=counted.get("deleted", 0))
+    receipt = replace(receipt, rows_written=counted.get("written0", 0), rows_deleted=counted.get("deleted0", 0))
     return WriteReceipt({commit.table: receipt}, letters=verdict.outcome)
 
 
@@ -118,7 +118,7 @@ class _Replay:
         runs.count_rows(draft, self._batch.run_id, table, "replay", len(verdict.new), part.byte_count, None)
         status, ended = (before.status, before.finished_at) if before is not None else (runs.SUCCESS, draft.at)
         draft.runs[key] = replace(draft.runs[key], status=status, finished_at=ended)
-        return (verdict, receipt), replace(work, counts={**work.counts, key: Counts("written", "deleted")})
+        return (verdict, receipt), replace(work, counts={**work.counts, key: Counts("written0", "deleted0")})
 
     def _found(self, draft: Draft) -> _Found:
         row, its = draft.table(self._commit.table), self._commit
@@ -219,9 +219,9 @@ from unnest(@failed) as F where L.dead_letter_id = F.number;
             statements += self._new_letters(draft, letters, len(verdict.new))
         for entry in verdict.errors:
             draft.log_error(entry, self._batch.run_id)
-        statements += count_letters(letters, table, "pending", "aside")
-        counts = {(TABLE_ROW, table.name, ""): Counts("written", "deleted", "pending", "aside")}
-        variables = ("written", "deleted", "pending", "aside")
+        statements += count_letters(letters, table, "pending0", "aside0")
+        counts = {(TABLE_ROW, table.name, ""): Counts("written0", "deleted0", "pending0", "aside0")}
+        variables = ("written0", "deleted0", "pending0", "aside0")
         return Work(statements, tuple(parameters), variables, counts)
 
     def _new_letters(self, draft: Draft, letters: str, count: int) -> str:
@@ -242,12 +242,12 @@ def _rows(target: Target, part: ConformedTable, sequence: int, has_rows: bool, h
     if has_rows:
         places = places_of(part.schema, part.rows.schema.names)
         statements += merge.merge_rows(target, places, if_different=False, row_sequence=f"S.{_SLOT}")
-        statements += "set written = @@row_count;\n"
+        statements += "set written0 = @@row_count;\n"
     if has_deletes:
         if target.is_read:
             statements += merge.bury_keys(target, f"S.{_SLOT}")
         keys = merge.deleted_keys(target)
-        statements += merge.log_deletions(target, keys, "null", "source") + "set deleted = @@row_count;\n"
+        statements += merge.log_deletions(target, keys, "null", "source") + "set deleted0 = @@row_count;\n"
         statements += merge.remove_rows(target, keys)
     return Work(statements)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from warp_resources.connectors.bigquery.control import BATCH, RUN_ROW, STREAM, Draft, RunRow
+from warp_resources.connectors.bigquery.merge import literal
 from warp_resources.connectors.bigquery.warehouse import Warehouse
 from warp_resources.model.positions import Position
 from warp_resources.model.tables import TableId
@@ -76,7 +77,7 @@ def old_runs(draft: Draft) -> list[RunRow]:
 
 def archive(warehouse: Warehouse, runs: Iterable[RunRow]) -> str:
     """Keep runs that were taken out where they cost nothing any more; before they are deleted, in one transaction."""
-    places = ", ".join(f"'{run.table.name}/{run.key[2]}'".replace("\\", "\\\\") for run in runs)
+    places = ", ".join(literal(f"{run.table.name}/{run.key[2]}") for run in runs)
     if not places:
         return ""
     [schema] = {run.table.schema for run in runs}

@@ -65,7 +65,7 @@ class Slices:
             return [KeyRange()]
         script = f"select approx_quantiles({quoted(field.name)}, {count}) from {origin.sql}"
         [[quantiles]] = self._session.run(script, kind="plan")
-        cuts = dict.fromkeys(bound_text(field, value) for value in quantiles[1:-1])
+        cuts = dict.fromkeys(bound_text(field, value) for value in (quantiles or [])[1:-1])
         return [KeyRange(lower, upper) for lower, upper in pairwise([None, *cuts, None])]
 
     def read_chunk(

@@ -16,6 +16,7 @@ from google.cloud import bigquery
 
 from warp_resources.connectors.bigquery.session import Session, quoted
 from warp_resources.connectors.bigquery.types import SLOTS, staged
+from warp_resources.errors import OperatorError
 from warp_resources.model.batches import ConformedTable
 from warp_resources.model.tables import Column, TableSchema
 
@@ -93,7 +94,12 @@ def stage(session: Session, dataset: str, sections: Sequence[Section]) -> Stagin
     content = _parquet(filled)
     name = session.next_name("load")
     full = f"{session.project}.{dataset}.{name}"
-    session.load(lambda: io.BytesIO(content.getbuffer()), full, _schema(filled), f"cartridge_warp_{name}")
+    loaded = session.load(lambda: io.BytesIO(content.getbuffer()), full, _schema(filled), f"cartridge_warp_{name}")
+    expected = sum(section.length for section in filled)
+    if loaded != expected:
+        raise OperatorError(
+            f"BigQuery says that it loaded {loaded} rows of {expected}", remedy="Report this as a bug", table=full
+        )
     return Staging(quoted(session.project, dataset, name), full)
 
 

@@ -102,6 +102,9 @@ def _adopted(found: Found, its: Evolution, done: frozenset[str]) -> Step | None:
             stored=f"{its.after.stored_schema}.{its.after.stored_table}",
         )
         return Step("adopt", ddl.count_rows(its.table), failure)
+    if found.has(SEQUENCE) and not done & {"create", "age"}:
+        # Its sequences begin anew with the registry: rows with higher ones would pass for newer than any reading.
+        return Step("age", ddl.age_rows(its.table))
     wanted = {name.lower() for name in ddl.wanted_columns(its.after)}
     foreign = next((name for name in found.required if name.lower() not in wanted), None)
     return None if foreign is None else Step(f"relax {foreign}", ddl.relax_column(its.table, foreign))
@@ -257,6 +260,11 @@ def _without_leftovers(found: Found, its: Evolution) -> Step | None:
     # What a later version has under way is not ours to drop.
     names = [name for name in found.types if (ours := _OURS.fullmatch(name)) and int(ours[1]) <= its.after.version]
     return Step(DROP_LEFTOVERS, ddl.drop_columns(its.table, names)) if names else None
+
+
+def prepared_columns(found: Found, version: int) -> list[str]:
+    """The columns of our own that changes to a version have made and nobody reads."""
+    return [name for name in found.types if (ours := _OURS.fullmatch(name)) and int(ours[1]) == version]
 
 
 def retypings(its: Evolution) -> Iterator[tuple[int, SchemaChange]]:

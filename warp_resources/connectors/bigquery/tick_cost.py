@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from warp_resources.errors import TableFailure
 from warp_resources.model.tables import TableId
 
+_ROUNDED_BYTES = 10 * 1024 * 1024
 _NEARLY_ALL = 0.9
 
 
@@ -31,7 +32,10 @@ class TickCost:
     @property
     def billing_limit(self) -> int | None:
         """What BigQuery itself is to refuse to go beyond; it knows no more of clustering than a dry run does."""
-        return None if self.is_upper_bound else self.limit
+        if self.limit is None or self.is_upper_bound:
+            return None
+        # Billing is by whole megabytes, and by ten for each table at the least: an estimate within the limit fits.
+        return self.limit + _ROUNDED_BYTES
 
     def demand(self) -> None:
         """Refuse a tick beyond the limit.

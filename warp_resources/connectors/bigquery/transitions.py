@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from warp_resources.connectors.bigquery import readings
-from warp_resources.connectors.bigquery.control import STREAM, Claim, Draft, TableRow
+from warp_resources.connectors.bigquery.control import STREAM, Draft, TableRow
 from warp_resources.errors import FencedOut, OperatorError
 from warp_resources.model.batches import ErrorEntry
 from warp_resources.model.positions import (
@@ -175,11 +175,6 @@ def move_marker(draft: Draft, commit: Commit) -> int | None:
             row = draft.table(commit.table)
             draft.put(replace(row, state=replace(row.state, position=commit.position, updated_at=draft.at)))
     return None
-
-
-def claim_of(row: TableRow, name: str) -> Claim:
-    """The claim on a slice."""
-    return row.claims.get(name, Claim())
 
 
 def _note_aside(draft: Draft, commit: StreamCommit) -> None:

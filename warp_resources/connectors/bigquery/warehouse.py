@@ -44,11 +44,16 @@ _OWN = {
 
 @dataclass(frozen=True, slots=True)
 class Warehouse:
-    """A project with the datasets of our own in it."""
+    """A project with the datasets of our own in it.
+
+    ``most_tables``: how many tables of the user's a transaction changes, of a hundred that it may; the rest is for
+    tables of our own. Source: https://cloud.google.com/bigquery/docs/transactions#limitations
+    """
 
     session: Session
     metadata: str
     staging: str
+    most_tables: int = 90
 
     def log(self, name: str) -> str:
         """A table that all schemas share, quoted."""

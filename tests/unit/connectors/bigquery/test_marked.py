@@ -36,14 +36,15 @@ def test_the_query_of_a_range(marked: MarkedRange, condition: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("at", "its", "value"),
+    ("at", "its", "is_end", "value"),
     [
-        (SINCE, "TIMESTAMP", SINCE),
-        (SINCE, "DATETIME", datetime(2024, 1, 2)),
-        (SINCE, "DATE", date(2024, 1, 2)),
-        (UNTIL, "DATE", date(2024, 1, 4)),
-        (datetime(2024, 1, 2, 1, tzinfo=timezone(timedelta(hours=2))), "DATETIME", datetime(2024, 1, 1, 23)),
+        (SINCE, "TIMESTAMP", False, SINCE),
+        (SINCE, "DATETIME", False, datetime(2024, 1, 2)),
+        (SINCE, "DATE", False, date(2024, 1, 2)),
+        (datetime(2024, 1, 2, 23, 59, tzinfo=UTC), "DATE", False, date(2024, 1, 2)),
+        (UNTIL, "DATE", True, date(2024, 1, 4)),
+        (datetime(2024, 1, 2, 1, tzinfo=timezone(timedelta(hours=2))), "DATETIME", True, datetime(2024, 1, 1, 23)),
     ],
 )
-def test_a_time_as_a_marker(at: datetime, its: str, value: object) -> None:
-    assert marker_value(at, its) == value
+def test_a_time_as_a_marker(at: datetime, its: str, is_end: bool, value: object) -> None:
+    assert marker_value(at, its, is_end=is_end) == value

@@ -46,6 +46,6 @@ def test_a_tick_that_reads_much_of_a_larger_table_says_how_to_read_less() -> Non
 
 
 def test_the_service_is_told_of_the_limit_unless_clustering_may_keep_it() -> None:
-    assert cost(1, 2).billing_limit == 10 * GB
+    assert cost(1, 2).billing_limit == 10 * GB + 10 * 1024**2
     assert cost(1, 2, None).billing_limit is None
     assert cost(1, 2, is_upper_bound=True).billing_limit is None

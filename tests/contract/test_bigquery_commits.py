@@ -1,0 +1,111 @@
+"""Commits that BigQuery needs in several steps: many tables, changes that are refused, runs that are put away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.contract.conformed import batch, changed, creation, first_schema, moved, part
+from tests.fixtures.servers import BigQueryProject
+from warp_resources.connectors.bigquery.commit import Part, grouped
+from warp_resources.connectors.bigquery.control import read_control
+from warp_resources.connectors.bigquery.destination import BigQueryDestination
+from warp_resources.connectors.bigquery.options import BigQueryDestinationOptions
+from warp_resources.connectors.bigquery.runs import archive
+from warp_resources.errors import TableFailure, TransientError
+from warp_resources.failpoints import arm
+from warp_resources.model.batches import ConformedTable
+from warp_resources.model.tables import ChangeKind, Column, ColumnType, Kind, SchemaChange, TableId
+
+SCHEMA = "shop"
+TABLES = [TableId(SCHEMA, name) for name in ("items", "orders", "users")]
+
+
+@pytest.fixture
+def destination(bigquery: BigQueryProject, tmp_path: Path) -> Iterator[BigQueryDestination]:
+    options = BigQueryDestinationOptions(**bigquery.endpoints, state_file=str(tmp_path / "state.sqlite"))
+    made = BigQueryDestination(options)
+    made._warehouse = replace(made._warehouse, most_tables=2)
+    made.prepare()
+    yield made
+    arm(None)
+    made.close()
+
+
+@pytest.mark.servers
+def test_a_crash_between_two_transactions_of_a_cut_leaves_its_marker(destination: BigQueryDestination) -> None:
+    # SPEC: T7 FAULTS: 1
+    state = destination.start_stream(SCHEMA, {"at": 1})
+    state = replace(state, sequence=destination.admit(moved(SCHEMA, state), TABLES, []))
+    rows = [{"id": 1, "name": "a"}]
+    parts = [part(first_schema(table), rows, changes=creation()) for table in TABLES]
+    arm("commit.part=error")
+    with pytest.raises(TransientError):
+        destination.write(batch(moved(SCHEMA, state, {"at": 2}), *parts))
+    found = destination.stream_state(SCHEMA)
+    assert found is not None
+    assert (found.position, found.sequence, found.epoch) == ({"at": 1}, state.sequence, state.epoch)
+    assert [destination.row_count(table) for table in TABLES] == [1, 1, 0]
+
+    arm(None)
+    again = [part(first_schema(table), rows) for table in TABLES]
+    receipt = destination.write(batch(moved(SCHEMA, state, {"at": 2}), *again))
+    found = destination.stream_state(SCHEMA)
+    assert found is not None
+    assert (found.position, found.sequence) == ({"at": 2}, receipt.stream_sequence)
+    assert [destination.row_count(table) for table in TABLES] == [1, 1, 1]
+    assert sorted(receipt.tables) == TABLES
+
+
+def test_parts_are_grouped_by_number_and_by_the_length_of_their_statements() -> None:
+    # SPEC: T7
+    narrow = [Part(number, part(first_schema(TABLES[0])), ()) for number in range(5)]
+    assert [len(group) for group in grouped(narrow, 2)] == [2, 2, 1]
+    assert grouped([], 2) == [[]]
+    columns = [Column(f"c{at}", "c" * 250 + str(at), ColumnType(Kind.TEXT)) for at in range(200)]
+    wide = [Part(number, part(first_schema(TABLES[0], *columns)), ()) for number in range(3)]
+    assert [len(group) for group in grouped(wide, 90)] == [1, 1, 1]
+
+
+@pytest.mark.servers
+def test_a_change_that_is_refused_is_taken_back_and_another_one_made(destination: BigQueryDestination) -> None:
+    # SPEC: E3, E8, T7
+    table = TABLES[0]
+    state = destination.start_stream(SCHEMA, {"at": 1})
+    state = replace(state, sequence=destination.admit(moved(SCHEMA, state), [table], []))
+    size = Column("size", "size", ColumnType(Kind.DOUBLE))
+    schema = first_schema(table, size)
+    receipt = destination.write(
+        batch(moved(SCHEMA, state), part(schema, [{"id": 1, "size": 1e300}], changes=creation()))
+    )
+    state = replace(state, sequence=receipt.stream_sequence or 0)
+
+    def altered(kind: Kind) -> ConformedTable:
+        change = SchemaChange(ChangeKind.ALTER_TYPE, after=replace(size, type=ColumnType(kind)), before=size)
+        value = "2" if kind is Kind.NUMERIC else "x"
+        return part(changed(schema, change), [{"id": 2, "size": value}], changes=(change,))
+
+    for _ in range(2):
+        with pytest.raises(TableFailure):
+            destination.write(batch(moved(SCHEMA, state), altered(Kind.NUMERIC)))
+    assert destination.table_schemas(SCHEMA) == {table.name: schema}
+    destination.write(batch(moved(SCHEMA, state), altered(Kind.TEXT)))
+    shown = destination.preview(table, 10).to_pylist()
+    assert sorted((row["id"], row["size"]) for row in shown) == [("1", "1e+300"), ("2", "x")]
+
+
+@pytest.mark.servers
+def test_ended_runs_of_a_table_with_a_quote_in_its_name_are_archived(destination: BigQueryDestination) -> None:
+    # SPEC: T3, Z4
+    table = TableId(SCHEMA, 'it\'s \\ "x"; --')
+    destination.record_run("old", table, "batch", "running")
+    destination.record_run("old", table, "batch", "success")
+    rows = read_control(destination._session, "cartridge_warp_metadata", SCHEMA)
+    [run] = rows.runs.values()
+    statement = archive(destination._warehouse, [run])
+    destination._session.run(statement)
+    found = destination._session.run("select table_name from cartridge_warp_metadata.sync_runs where run_id = 'old'")
+    assert [row[0] for row in found] == [table.name] * 2
