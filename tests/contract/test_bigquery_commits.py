@@ -18,6 +18,7 @@ from warp_resources.connectors.bigquery.runs import archive
 from warp_resources.errors import TableFailure, TransientError
 from warp_resources.failpoints import arm
 from warp_resources.model.batches import ConformedTable
+from warp_resources.model.positions import KeyRange
 from warp_resources.model.tables import ChangeKind, Column, ColumnType, Kind, SchemaChange, TableId
 
 SCHEMA = "shop"
@@ -109,3 +110,26 @@ def test_ended_runs_of_a_table_with_a_quote_in_its_name_are_archived(destination
     destination._session.run(statement)
     found = destination._session.run("select table_name from cartridge_warp_metadata.sync_runs where run_id = 'old'")
     assert [row[0] for row in found] == [table.name] * 2
+
+
+@pytest.mark.servers
+def test_slices_are_shown_as_markers_and_by_themselves(destination: BigQueryDestination) -> None:
+    # SPEC: T1, T9
+    table = TABLES[0]
+    state = destination.start_stream(SCHEMA, {"at": 1})
+    destination.admit(moved(SCHEMA, state), [table], [])
+    destination.save_plan(table, [KeyRange(None, "5"), KeyRange("5", None)])
+    destination.open_generation(table, "first")
+    destination.seize_slice(table, "first", "slice-01")
+    rows = destination._session.run(
+        "select table_name, slice, epoch from cartridge_warp_metadata.sync_markers where marker_type = 'snapshot'"
+        " order by slice"
+    )
+    assert [tuple(row) for row in rows] == [(table.name, "slice-00", 0), (table.name, "slice-01", 1)]
+    rows = destination._session.run(
+        "select generation, slice, lower_bound, upper_bound, is_done from cartridge_warp_metadata.slices order by slice"
+    )
+    assert [tuple(row) for row in rows] == [
+        ("first", "slice-00", None, "5", False),
+        ("first", "slice-01", "5", None, False),
+    ]

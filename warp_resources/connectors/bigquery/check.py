@@ -10,27 +10,28 @@ from warp_resources.connectors.bigquery.session import Session
 from warp_resources.errors import OperatorError
 
 
-def check_service(session: Session, schemas: Sequence[str]) -> None:
+def check_service(session: Session, datasets: Sequence[str]) -> None:
     """Ask for a query and for each dataset that is there, without changing anything.
 
     Raises:
-        OperatorError: jobs are not allowed, or a dataset is in another location.
+        OperatorError: jobs are not allowed, or the datasets are not all in one location.
     """
     session.run("select 1", kind="check")
-    for schema in dict.fromkeys(schemas):
-        _check_location(session, schema)
+    found = {name: where for name in dict.fromkeys(datasets) if (where := _location(session, name)) is not None}
+    wanted = session.location or next(iter(found.values()), None)
+    for name, where in found.items():
+        if wanted is not None and where.lower() != wanted.lower():
+            raise OperatorError(
+                f"The dataset {name} is in {where}, not in {wanted}",
+                remedy="Set destination.location to where all of them are: one transaction has one location",
+            )
 
 
-def _check_location(session: Session, schema: str) -> None:
-    def location() -> str | None:
+def _location(session: Session, name: str) -> str | None:
+    def found() -> str | None:
         try:
-            return str(session.client.get_dataset(f"{session.project}.{schema}", timeout=session.patience).location)
+            return str(session.client.get_dataset(f"{session.project}.{name}", timeout=session.patience).location)
         except api.NotFound:
             return None
 
-    found = session.answered(location, "look at a dataset")
-    if found is not None and session.location is not None and found.lower() != session.location.lower():
-        raise OperatorError(
-            f"The dataset {schema} is in {found}, not in {session.location}",
-            remedy="Set destination.location to where the dataset is: one transaction has one location",
-        )
+    return session.answered(found, "look at a dataset")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -17,6 +18,8 @@ from warp_resources.model.tables import SchemaChange, TableId, TableSchema
 
 STREAM, BATCH = "stream", "batch"
 SCHEMA_ROW, TABLE_ROW, RUN_ROW = "schema", "table", "run"
+SLICES = "slices"
+"""Where the body of a table's row has the slices of its open generations, for the views only."""
 MOVED = "cartridge_warp: moved"
 """What a script raises where the control rows are no longer those that it was built on."""
 
@@ -308,7 +311,7 @@ def _changed(draft: Draft, counts: Mapping[tuple[str, str, str], Counts]) -> lis
     for name, table in draft.tables.items():
         key = (TABLE_ROW, name, "")
         if key in ordinals or draft.before.tables.get(name) != table:
-            found.append((key, _text(_TABLE, table)))
+            found.append((key, _table_text(table)))
     for key, run in draft.runs.items():
         if key in ordinals or draft.before.runs.get(key) != run:
             found.append((key, _text(_RUN, run)))
@@ -319,6 +322,24 @@ def _changed(draft: Draft, counts: Mapping[tuple[str, str, str], Counts]) -> lis
 
 def _text(adapter: TypeAdapter[Any], value: Any) -> str:
     return adapter.dump_json(value, exclude=set(_COUNTED), exclude_defaults=True).decode()
+
+
+def _table_text(row: TableRow) -> str:
+    """A table's row, with its slices once more as a list, for the views."""
+    shown = [
+        {
+            "generation": generation,
+            "slice": part.name,
+            "lower": part.range.lower,
+            "upper": part.range.upper,
+            "position": {"resume": part.resume, "done": part.is_done, "high": part.high},
+            "epoch": row.claims.get(part.name, Claim()).epoch,
+        }
+        for generation, reading in row.readings.items()
+        for part in reading.state.slices
+    ]
+    text = _text(_TABLE, row)
+    return f'{text[:-1]}, "{SLICES}": {json.dumps(shown)}}}' if shown else text
 
 
 def _row(key: tuple[str, str, str], body: str, ordinal: int, revision: int) -> StructQueryParameter:

@@ -126,7 +126,8 @@ class BigQueryDestination:
         return LocalStateStore(self._options.state_file or default_state_file(name))
 
     def check(self, schemas: Sequence[str] = ()) -> None:
-        check_service(self._session, [*schemas, *filter(None, [self._options.schema_name])])
+        own = [self._options.metadata_dataset, self._options.staging_dataset]
+        check_service(self._session, [*own, *schemas, *filter(None, [self._options.schema_name])])
 
     def prepare(self) -> None:
         self._warehouse.make_datasets()

@@ -87,8 +87,9 @@ def translated(error: Exception, doing: str) -> WarpError:
     """
     if isinstance(error, auth.DefaultCredentialsError):
         return OperatorError(
-            "No credentials for BigQuery were found",
-            remedy="Set credentials_file or GOOGLE_APPLICATION_CREDENTIALS, or give the machine a service account",
+            "No usable credentials for BigQuery were found",
+            remedy="Set credentials_file or GOOGLE_APPLICATION_CREDENTIALS to a whole key file, or give the machine a"
+            " service account",
         )
     if isinstance(error, WarpError):
         return error

@@ -69,8 +69,8 @@ class Session:
     def run(self, script: str, parameters: Sequence[Parameter] = (), *, kind: str = "query") -> list[Any]:
         """Run a statement or script as one job, exactly once; the rows of its last ``select``.
 
-        A lost answer is asked for by the job's id, so that nothing runs twice. An error of the job itself means that
-        nothing of a transaction in it is committed.
+        A lost answer is asked for by the job's id, so that nothing runs twice. After an error the fence of the next try
+        tells whether a transaction in it was committed: a job may run out of time behind its ``commit``.
 
         Args:
             kind: a word for the job's id, shown in the list of jobs.

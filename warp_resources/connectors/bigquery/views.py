@@ -19,6 +19,13 @@ _TABLES = """select '{schema}', name, json_value(body, '$.state.mode'), '',
     parse_json(json_query(body, '$.state.position')),
     cast(json_value(body, '$.state.sequence') as int64), cast(json_value(body, '$.state.epoch') as int64), updated_at
 from {control} where kind = 'table'"""
+_SNAPSHOTS = """select '{schema}', T.name, 'snapshot', json_value(S, '$.slice'), json_query(S, '$.position'),
+    cast(json_value(T.body, '$.state.sequence') as int64), cast(json_value(S, '$.epoch') as int64), T.updated_at
+from {control} as T, unnest(json_query_array(parse_json(T.body), '$.slices')) as S where T.kind = 'table'"""
+_SLICES = """select '{schema}' as schema_name, T.name as table_name, json_value(S, '$.generation') as generation,
+    json_value(S, '$.slice') as slice, json_value(S, '$.lower') as lower_bound, json_value(S, '$.upper') as upper_bound,
+    json_value(S, '$.position.resume') as resume, json_value(S, '$.position.done') = 'true' as is_done, T.updated_at
+from {control} as T, unnest(json_query_array(parse_json(T.body), '$.slices')) as S where T.kind = 'table'"""
 _RUNS = """select json_value(body, '$.run_id') as run_id, '{schema}' as schema_name, name as table_name,
     json_value(body, '$.mode') as mode, json_value(body, '$.status') as status,
     timestamp(json_value(body, '$.started_at')) as started_at,
@@ -44,7 +51,8 @@ def show_schemas(warehouse: Warehouse) -> None:
 def _show_all(warehouse: Warehouse, schemas: Sequence[str]) -> None:
     ended = _ENDED.format(ended=warehouse.log("ended_runs"))
     views = {
-        "sync_markers": [part for schema in schemas for part in _of(warehouse, schema, _STREAM, _TABLES)],
+        "sync_markers": [part for schema in schemas for part in _of(warehouse, schema, _STREAM, _TABLES, _SNAPSHOTS)],
+        "slices": [part for schema in schemas for part in _of(warehouse, schema, _SLICES)],
         "sync_runs": [*(part for schema in schemas for part in _of(warehouse, schema, _RUNS)), ended],
         "dead_letters": [f"select * from {warehouse.own('dead_letters', schema)}" for schema in schemas],
         "tombstones": [f"select * from {warehouse.own('tombstones', schema)}" for schema in schemas],
