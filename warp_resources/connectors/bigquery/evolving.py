@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 from google.api_core import exceptions as api
 from google.cloud import bigquery
@@ -36,6 +37,8 @@ from warp_resources.model.tables import Kind, SchemaChange, TableId, TableSchema
 __all__ = ["Layout", "apply_changes", "layout_of"]
 
 _MOST_KEYS = 20
+_LONGEST_STEP = timedelta(hours=6)
+"""Filling a column is one statement, which takes its time in a large table and would begin anew."""
 _STEPS_OF_A_CHANGE = 8
 
 
@@ -98,7 +101,7 @@ def forget_changes(session: Session, before: TableSchema | None, after: TableSch
 
 def _do(session: Session, step: Step, table: TableId, name: str, found: Found | None) -> None:
     try:
-        answer = session.run(step.statement, kind="ddl")
+        answer = session.run(step.statement, kind="ddl", timeout=_LONGEST_STEP)
     except OperatorError as error:
         described = session.table(name)
         if (None if described is None else found_in(described)) != found:

@@ -66,7 +66,14 @@ class Session:
                 self._client = _client(self._options)
         return self._client
 
-    def run(self, script: str, parameters: Sequence[Parameter] = (), *, kind: str = "query") -> list[Any]:
+    def run(
+        self,
+        script: str,
+        parameters: Sequence[Parameter] = (),
+        *,
+        kind: str = "query",
+        timeout: timedelta | None = None,
+    ) -> list[Any]:
         """Run a statement or script as one job, exactly once; the rows of its last ``select``.
 
         A lost answer is asked for by the job's id, so that nothing runs twice. After an error the fence of the next try
@@ -74,17 +81,20 @@ class Session:
 
         Args:
             kind: a word for the job's id, shown in the list of jobs.
+            timeout: how long the job may take; default: as long as a transaction.
 
         Raises:
             Collision: another transaction was first.
             TransientError: nothing is committed, or the answer was lost for good: the fence of the next try decides.
             OperatorError: with BigQuery's own words.
         """
-        config = bigquery.QueryJobConfig(query_parameters=list(parameters), job_timeout_ms=self._timeout_ms)
+        limit = timeout or self._job_timeout
+        timeout_ms = round(limit.total_seconds() * 1000)
+        config = bigquery.QueryJobConfig(query_parameters=list(parameters), job_timeout_ms=timeout_ms)
         job = self._query(script, config, kind)
         patience = self._options.connection_timeout
         return self._finished(
-            job, lambda: list(job.result(retry=ONCE, job_retry=None, timeout=patience)), f"run a {kind} job"
+            job, lambda: list(job.result(retry=ONCE, job_retry=None, timeout=patience)), f"run a {kind} job", limit
         )
 
     def result_table(
@@ -261,9 +271,9 @@ class Session:
             pause = min(_LONGEST_POLL, pause * 1.5)
         job.result(retry=ONCE, timeout=self.patience)
 
-    def _finished(self, job: Job, result: Callable[[], Answer], doing: str) -> Answer:
+    def _finished(self, job: Job, result: Callable[[], Answer], doing: str, limit: timedelta | None = None) -> Answer:
         """The result of a job that is under way: as long as it runs, and through answers that are lost meanwhile."""
-        ends = time.monotonic() + self._job_timeout.total_seconds() + _LOST_ANSWER_SECONDS
+        ends = time.monotonic() + (limit or self._job_timeout).total_seconds() + _LOST_ANSWER_SECONDS
         pauses, lost_at = _pauses(), 0.0
         while True:
             try:
