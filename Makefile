@@ -54,12 +54,12 @@ test: install ## All tests, against real servers started for them
 	@$(MAKE_EMULATOR) || test -z "$$CI"
 	@$(BIN)/python -m pytest $(PARALLEL)
 
-test-bigquery: install emulator ## All suites of destinations on the BigQuery emulator, of which `make test` runs the core (15 min)
-	@$(BIN)/python -m pytest $(PARALLEL) tests/contract -k bigquery --bigquery-all
+test-bigquery: install emulator ## Everything on the BigQuery emulator, of which `make test` runs a part (20 min)
+	@$(BIN)/python -m pytest $(PARALLEL) tests/contract tests/faults tests/pairs tests/service -k bigquery --bigquery-all
 
 test-service: install ## The tests on the real BigQuery: CARTRIDGE_WARP_BIGQUERY_PROJECT names the project that pays
 	@test -n "$(CARTRIDGE_WARP_BIGQUERY_PROJECT)" || { echo "Set CARTRIDGE_WARP_BIGQUERY_PROJECT"; exit 1; }
-	@$(BIN)/python -m pytest -s tests/service
+	@$(BIN)/python -m pytest -s tests/service --bigquery-all
 
 soak: install ## Random faults against everything until something differs (MINUTES=10, SEED=n, DRIVER=run|dagster)
 	@$(BIN)/python -m tests.soak --minutes '$(or $(MINUTES),10)' $(if $(SEED),--seed '$(SEED)') $(if $(DRIVER),--driver '$(DRIVER)')

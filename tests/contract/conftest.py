@@ -90,22 +90,3 @@ def reading(mongo_db: MongoDatabase) -> Iterator[Reading]:
     source = MongoSource(MongoOptions(connection_string=mongo_db.uri))
     yield Reading(source, SourceScope("shop", mongo_db.name), mongo_db.database)
     source.close()
-
-
-CORE = {"test_destination_contract.py", "test_destination_generations.py", "test_comparison.py"}
-"""Of the destination's suites, those that the BigQuery emulator, where a test takes five seconds, runs every time."""
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the others out unless they are asked for: ``make test-bigquery``."""
-    if config.getoption("--bigquery-all"):
-        return
-    spared = [item for item in items if "lab" in _fixtures(item) and "[bigquery" in item.name]
-    spared = [item for item in spared if item.path.name not in CORE]
-    if spared:
-        config.hook.pytest_deselected(items=spared)
-        items[:] = [item for item in items if item not in spared]
-
-
-def _fixtures(item: pytest.Item) -> Iterable[str]:
-    return getattr(item, "fixturenames", ())

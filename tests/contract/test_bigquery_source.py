@@ -150,7 +150,8 @@ def test_a_marker_may_be_of_any_type_of_time(bigquery_lab: BigQuerySourceLab, it
 
     second, noon, fourth = (datetime(2024, 1, day, hour, tzinfo=UTC) for day, hour in ((2, 0), (2, 12), (4, 0)))
     assert found(second, fourth) == {2, 3}
-    assert found(noon, None, unmarked=True) == {3, 4, 5}
+    # A row of that day may have changed after noon, if its marker tells the day only.
+    assert found(noon, None, unmarked=True) == ({2, 3, 4, 5} if its == "DATE" else {3, 4, 5})
     assert found(None, noon) == {1, 2}
     assert found(None, None) == {1, 2, 3, 4}
     assert found(None, None, unmarked=True) == {1, 2, 3, 4, 5}
