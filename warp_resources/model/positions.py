@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
@@ -169,6 +170,19 @@ class SliceState:
     row_count: int = 0
     seconds: float = 0.0
 
+    def moved(self, commit: ChunkCommit) -> SliceState:
+        """The slice once a chunk is committed, where it is one of this slice."""
+        if self.name != commit.slice:
+            return self
+        return replace(
+            self,
+            resume=commit.resume,
+            is_done=commit.is_done,
+            high=commit.high,
+            row_count=self.row_count + commit.row_count,
+            seconds=self.seconds + commit.seconds,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class GenerationState:
@@ -190,6 +204,16 @@ class GenerationState:
     @property
     def is_read(self) -> bool:
         return all(part.is_done for part in self.slices)
+
+    @property
+    def high(self) -> Position | None:
+        """The largest of its slices' marker values: of one column, in one text of one width, which sorts as they do."""
+        found = [part.high for part in self.slices if part.high is not None]
+        return max(found, key=lambda position: json.dumps(position, sort_keys=True), default=None)
+
+    def moved(self, commit: ChunkCommit) -> GenerationState:
+        """The reading once a chunk of it is committed."""
+        return replace(self, slices=tuple(part.moved(commit) for part in self.slices))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from google.cloud.bigquery import ArrayQueryParameter, ScalarQueryParameter, StructQueryParameter
 from pydantic import TypeAdapter
@@ -35,13 +36,13 @@ _EXISTS = 409
 _LONGEST_PAUSE = 2.0
 _EAGER_AFTER, _EAGER_PAUSE = 6, 0.3
 """Whoever has lost so often waits no longer than that, and so is ahead of those who come anew."""
-_SCHEMA: TypeAdapter[TableSchema] = TypeAdapter(TableSchema)
-_CHANGES: TypeAdapter[tuple[SchemaChange, ...]] = TypeAdapter(tuple[SchemaChange, ...])
+SCHEMA_TEXT: TypeAdapter[TableSchema] = TypeAdapter(TableSchema)
+CHANGES_TEXT: TypeAdapter[tuple[SchemaChange, ...]] = TypeAdapter(tuple[SchemaChange, ...])
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Statements for a transaction, before its fence.
+    """Statements for a transaction, between its fence and its moves of the control rows.
 
     ``variables``: integers that the statements set; their values are the answer. ``counts``: what they have counted
     for which control rows.
@@ -165,12 +166,11 @@ def _error(number: int, entry: ErrorEntry, run_id: str) -> StructQueryParameter:
 
 
 def _version(its: Intent) -> StructQueryParameter:
-    document = _SCHEMA.dump_json(its.after, exclude_defaults=True).decode()
-    columns = _SCHEMA.dump_python(its.after, mode="json", exclude_defaults=True).get("columns", [])
+    document = SCHEMA_TEXT.dump_json(its.after, exclude_defaults=True).decode()
     texts = {
         "table_name": its.after.table.name,
-        "columns": TypeAdapter(list[Any]).dump_json(columns).decode(),
-        "changes": _CHANGES.dump_json(its.changes, exclude_defaults=True).decode(),
+        "columns": json.dumps(json.loads(document)["columns"]),
+        "changes": CHANGES_TEXT.dump_json(its.changes, exclude_defaults=True).decode(),
         "run_id": its.run_id,
         "document": document,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from warp_resources.connectors.abandoned_runs import SNAPSHOT
 from warp_resources.connectors.bigquery import merge, readings, runs, transitions
 from warp_resources.connectors.bigquery.changing import NO_WORK, Work, changed_with
 from warp_resources.connectors.bigquery.control import TABLE_ROW, Counts, Draft
@@ -51,7 +52,7 @@ def _removal(warehouse: Warehouse, draft: Draft, state: GenerationState, run_id:
 where {mine} and status = '{PENDING}' and sequence <= {state.first_sequence} and key_text is not null;
 """
     statements += count_letters(target.letters, table, _PENDING, _ASIDE)
-    run = runs.count_rows(draft, run_id, table, runs.SNAPSHOT, 0, 0, None)
+    run = runs.count_rows(draft, run_id, table, SNAPSHOT, 0, 0, None)
     counts = {
         (TABLE_ROW, table.name, ""): Counts(deleted=_DELETED, pending=_PENDING, aside=_ASIDE),
         run: Counts(deleted=_DELETED),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from google.cloud.bigquery import ScalarQueryParameter
 
+from warp_resources.connectors.abandoned_runs import SNAPSHOT
 from warp_resources.connectors.bigquery import letters, merge, runs, transitions
 from warp_resources.connectors.bigquery.blame import altering, blaming
 from warp_resources.connectors.bigquery.changing import Work, changed_with
@@ -125,7 +126,7 @@ def mode_of(commit: Commit) -> str:
         case StreamCommit():
             return "stream"
         case ChunkCommit():
-            return runs.SNAPSHOT
+            return SNAPSHOT
         case BatchCommit():
             return commit.counted_as
     return "replay"

@@ -13,7 +13,7 @@ from warp_resources.connectors.bigquery.control import TABLE_ROW, Counts, Draft
 from warp_resources.connectors.bigquery.letters import count_letters
 from warp_resources.connectors.bigquery.session import Parameter
 from warp_resources.connectors.bigquery.warehouse import Warehouse
-from warp_resources.model.batches import DeadLetter, ErrorEntry
+from warp_resources.connectors.letter_rows import kept_error, kept_letter
 from warp_resources.model.letters import (
     DISCARDED,
     PENDING,
@@ -58,7 +58,7 @@ from {warehouse.own("dead_letters", selection.schema)} where {where} order by {o
         where.parameters,
         kind="letters",
     )
-    return [_kept(selection.schema, row) for row in rows]
+    return [kept_letter(selection.schema, row) for row in rows]
 
 
 def letter_counts(warehouse: Warehouse, selection: LetterSelection) -> list[LetterCount]:
@@ -112,7 +112,7 @@ def logged_errors(warehouse: Warehouse, selection: ErrorSelection) -> list[KeptE
         where.parameters,
         kind="errors",
     )
-    return [_error(selection.schema, row) for row in rows]
+    return [kept_error(selection.schema, row) for row in rows]
 
 
 def _chosen(its: LetterSelection) -> _Where:
@@ -132,43 +132,3 @@ def _chosen(its: LetterSelection) -> _Where:
     if its.max_attempts is not None:
         where.add("attempts < @attempts", "attempts", "INT64", its.max_attempts)
     return where
-
-
-def _kept(schema: str, row: Any) -> KeptLetter:
-    letter = DeadLetter(
-        table=TableId(schema, row.table_name),
-        primary_key=row.primary_key,
-        operation=row.operation,
-        reason=row.reason,
-        column=row.column_name,
-        record=row.record,
-        encoding=row.encoding,
-        key_text=row.key_text,
-    )
-    return KeptLetter(
-        number=row.dead_letter_id,
-        letter=letter,
-        status=row.status,
-        occurred_at=row.occurred_at,
-        sequence=row.sequence,
-        basis=row.basis,
-        attempts=row.attempts,
-        last_error=row.last_error,
-        retry_at=row.retry_at,
-        resolved_at=row.resolved_at,
-        run_id=row.run_id,
-        byte_count=row.byte_count,
-    )
-
-
-def _error(schema: str, row: Any) -> KeptError:
-    entry = ErrorEntry(
-        table=TableId(schema, row.table_name),
-        error_type=row.error_type,
-        message=row.message,
-        action=row.action,
-        column=row.column_name,
-        severity=row.severity,
-        primary_key=row.primary_key,
-    )
-    return KeptError(row.error_id, row.occurred_at, entry, row.run_id)

@@ -1,4 +1,4 @@
-"""Spells the statements of one part of a commit, between the beginning of its transaction and the fence."""
+"""Spells the statements of one part of a commit, behind the fence of its transaction."""
 
 from __future__ import annotations
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 from warp_resources.connectors.bigquery.control import Claim, Draft, Reading, TableRow
+from warp_resources.connectors.openings import with_slices
 from warp_resources.errors import FencedOut, GenerationClosed, OperatorError
 from warp_resources.model.batches import ErrorEntry
 from warp_resources.model.positions import (
@@ -17,7 +17,6 @@ from warp_resources.model.positions import (
     Position,
     SliceState,
     slice_lease,
-    slice_name,
 )
 from warp_resources.model.tables import TableId
 
@@ -33,35 +32,13 @@ def open_generation(
 ) -> GenerationState:
     """Open a reading over the plan, or take up the open one, with the named slices added to it."""
     row = draft.table(table)
-    if not row.plan:
-        raise OperatorError("The table has no plan", remedy="Plan the table first", table=table)
-    ranges = {slice_name(number): key_range for number, key_range in enumerate(row.plan)}
-    unknown = [name for name in names or () if name not in ranges]
-    if unknown:
-        raise OperatorError(
-            f"The plan has no slice {unknown[0]!r}", remedy=f"Choose of {', '.join(ranges)}", table=table
-        )
     known = row.readings.get(generation)
     if known is not None and names is None:
         return known.state
-    wanted = set(ranges if names is None else names)
-    reached = {part.name: part for part in known.state.slices} if known else {}
-    slices = tuple(
-        reached.get(name) or SliceState(generation, name, key_range, None, False)
-        for name, key_range in ranges.items()
-        if name in wanted or name in reached
-    )
-    opened = GenerationState(
-        table,
-        generation,
-        known.state.first_sequence if known else row.state.sequence,
-        removes_stale and len(slices) == len(ranges),
-        slices,
-        known.state.ceiling if known else ceiling,
-        known.state.opened_at if known else draft.at,
-    )
-    _put(draft, row, opened)
-    return opened
+    fresh = GenerationState(table, generation, row.state.sequence, False, (), ceiling, draft.at)
+    state = with_slices(known.state if known else fresh, row.plan, names, removes_stale=removes_stale)
+    _put(draft, row, state)
+    return state
 
 
 def open_whole(draft: Draft, table: TableId, generation: str) -> None:
@@ -111,21 +88,7 @@ def demand_claim(draft: Draft, commit: ChunkCommit) -> None:
 def move_slice(draft: Draft, commit: ChunkCommit) -> None:
     """Take a slice to where a chunk ends."""
     row = draft.table(commit.table)
-    state = row.readings[commit.generation].state
-
-    def moved(part: SliceState) -> SliceState:
-        if part.name != commit.slice:
-            return part
-        return replace(
-            part,
-            resume=commit.resume,
-            is_done=commit.is_done,
-            high=commit.high,
-            row_count=part.row_count + commit.row_count,
-            seconds=part.seconds + commit.seconds,
-        )
-
-    _put(draft, row, replace(state, slices=tuple(moved(part) for part in state.slices)))
+    _put(draft, row, row.readings[commit.generation].state.moved(commit))
 
 
 def demand_read(draft: Draft, table: TableId, generation: str) -> GenerationState | None:
@@ -148,8 +111,8 @@ def close(draft: Draft, state: GenerationState) -> None:
     """End a reading that is complete; a whole one leaves its table loaded."""
     row = draft.table(state.table)
     if state.is_whole:
-        high = _highest([part.high for part in state.slices if part.high is not None])
-        its = replace(row.state, is_loaded=True, position=high or row.state.position, updated_at=draft.at)
+        position = state.high or row.state.position
+        its = replace(row.state, is_loaded=True, position=position, updated_at=draft.at)
         row = draft.put(replace(row, state=its))
     _end(draft, row, state.generation)
 
@@ -187,11 +150,6 @@ def abandon_idle(draft: Draft, idle: timedelta, leases: Collection[str]) -> int:
 
 def _put(draft: Draft, row: TableRow, state: GenerationState) -> None:
     draft.put(replace(row, readings={**row.readings, state.generation: Reading(state, draft.at)}))
-
-
-def _highest(positions: list[Position]) -> Position | None:
-    """Positions of one marker column differ in one text of one width, so their JSON sorts as the values do."""
-    return max(positions, key=lambda position: json.dumps(position, sort_keys=True), default=None)
 
 
 def _end(draft: Draft, row: TableRow, generation: str) -> None:

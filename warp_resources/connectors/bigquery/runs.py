@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 
-from warp_resources.connectors.bigquery.control import BATCH, RUN_ROW, STREAM, Draft, RunRow
+from warp_resources.connectors.abandoned_runs import abandoned
+from warp_resources.connectors.bigquery.control import RUN_ROW, Draft, RunRow
 from warp_resources.connectors.bigquery.merge import literal
 from warp_resources.connectors.bigquery.warehouse import Warehouse
 from warp_resources.model.positions import Position
 from warp_resources.model.tables import TableId
 
 RUNNING, INTERRUPTED, SUCCESS = "running", "interrupted", "success"
-SNAPSHOT = "snapshot"
 KEPT_FOR = timedelta(hours=1)
 """How long ended runs stay among the control rows, where they are read without a job."""
 _UNTIMED = ("window", "replay")
@@ -54,7 +54,8 @@ def record_run(
 ) -> None:
     """Open, finish or fail a run's row; what dead runs left running there ends with it."""
     if status == RUNNING:
-        _end(draft, _abandoned(draft, run_id, table, mode), INTERRUPTED, None)
+        dead = abandoned(_running(draft), run_id, table, mode, lambda its: _is_read(draft, its))
+        _end(draft, dead, INTERRUPTED, None)
     fresh = RunRow(run_id, table, mode, status, draft.at)
     run = draft.runs.get(fresh.key, fresh)
     finished = None if status == RUNNING else draft.at
@@ -92,20 +93,9 @@ from {warehouse.own("control", schema)} where kind = '{RUN_ROW}' and concat(name
 """
 
 
-def _abandoned(draft: Draft, run_id: str, table: TableId, mode: str) -> list[RunRow]:
-    others = [run for run in _running(draft) if run.run_id != run_id]
-    if table.name:
-        return [run for run in others if mode == BATCH and run.table == table]
-    if mode != STREAM:
-        return []
-    dead = {run.run_id for run in others if not run.table.name}
-    return [run for run in others if run.mode == STREAM or run.run_id in dead or not _is_being_read(draft, run)]
-
-
-def _is_being_read(draft: Draft, run: RunRow) -> bool:
-    """Whether the row may be that of a resync at work, a run of its own beside the stream."""
-    row = draft.tables.get(run.table.name)
-    return run.mode != SNAPSHOT or (row is not None and bool(row.readings))
+def _is_read(draft: Draft, table: TableId) -> bool:
+    row = draft.tables.get(table.name)
+    return row is not None and bool(row.readings)
 
 
 def _running(draft: Draft) -> list[RunRow]:

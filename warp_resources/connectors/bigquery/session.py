@@ -10,6 +10,7 @@ from datetime import timedelta
 from itertools import count
 from typing import IO, Any, TypeAlias, TypeVar
 
+import google.auth
 import structlog
 from google.api_core import exceptions as api
 from google.api_core.client_options import ClientOptions
@@ -33,6 +34,8 @@ _LOST_ANSWER_SECONDS = 30.0
 
 ONCE: Any = None
 """Tries are counted here, where it is known what may be asked twice; the client's own would hide a lost answer."""
+
+_SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
 
 log = structlog.get_logger(__name__)
 
@@ -314,19 +317,23 @@ def _pauses() -> Iterator[float | None]:
     yield None
 
 
+def credentials_of(options: BigQueryOptions) -> dict[str, Any]:
+    """What a client is to be made with to use the options' credentials file; nothing where there is none."""
+    if options.credentials_file is None:
+        return {}
+    credentials, _ = google.auth.load_credentials_from_file(  # type: ignore[no-untyped-call]
+        options.credentials_file, scopes=_SCOPES
+    )
+    return {"credentials": credentials}
+
+
 def _client(options: BigQueryOptions) -> bigquery.Client:
     its: dict[str, Any] = {"project": options.project_id, "location": options.place}
     if options.api_endpoint is not None:
         its["client_options"] = ClientOptions(api_endpoint=options.api_endpoint)
     if options.is_insecure:
         return bigquery.Client(credentials=AnonymousCredentials(), **its)  # type: ignore[no-untyped-call]
-    if options.credentials_file is not None:
-        import google.auth
-
-        credentials, _ = google.auth.load_credentials_from_file(  # type: ignore[no-untyped-call]
-            options.credentials_file, scopes=["https://www.googleapis.com/auth/cloud-platform"]
-        )
-        return bigquery.Client(credentials=credentials, **its)
+    its |= credentials_of(options)
     return bigquery.Client(**its)
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-import google.auth
 import grpc
 import pyarrow as pa
 from google.api_core import exceptions as api
@@ -17,13 +16,12 @@ from google.cloud.bigquery_storage_v1.services.big_query_read.transports import 
 
 from warp_resources.connectors.bigquery.errors import translated
 from warp_resources.connectors.bigquery.options import BigQuerySourceOptions
-from warp_resources.connectors.bigquery.session import translating
+from warp_resources.connectors.bigquery.session import credentials_of, translating
 from warp_resources.connectors.interfaces import ReadLimits
 from warp_resources.errors import OperatorError, TransientError
 
 _EXPIRED = (api.NotFound, api.FailedPrecondition, api.InvalidArgument)
 _UNLIMITED = [("grpc.max_receive_message_length", -1)]
-_SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
 
 
 class StreamExpired(TransientError):
@@ -153,8 +151,5 @@ def _client(options: BigQuerySourceOptions) -> BigQueryReadClient:
     its: dict[str, Any] = {}
     if options.storage_endpoint is not None:
         its["client_options"] = ClientOptions(api_endpoint=options.storage_endpoint)
-    if options.credentials_file is not None:
-        its["credentials"], _ = google.auth.load_credentials_from_file(  # type: ignore[no-untyped-call]
-            options.credentials_file, scopes=_SCOPES
-        )
+    its |= credentials_of(options)
     return BigQueryReadClient(**its)  # type: ignore[no-untyped-call]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from google.cloud.bigquery import ScalarQueryParameter
-from pydantic import TypeAdapter
 
 from warp_resources.connectors.bigquery import transitions
-from warp_resources.connectors.bigquery.changing import change
+from warp_resources.connectors.bigquery.changing import CHANGES_TEXT, SCHEMA_TEXT, change
 from warp_resources.connectors.bigquery.control import Draft, Intent, TableRow
 from warp_resources.connectors.bigquery.evolve import finish
 from warp_resources.connectors.bigquery.layout import Layout
@@ -16,11 +15,8 @@ from warp_resources.connectors.bigquery.rollback import refused, statement_of
 from warp_resources.connectors.bigquery.warehouse import Warehouse
 from warp_resources.errors import SchemaMoved
 from warp_resources.evolution.history import rolled_back, version_of, way_back
-from warp_resources.model.tables import SchemaChange, TableId, TableSchema
+from warp_resources.model.tables import TableId
 from warp_resources.model.versions import Rollback, SchemaVersion
-
-_SCHEMA: TypeAdapter[TableSchema] = TypeAdapter(TableSchema)
-_CHANGES: TypeAdapter[tuple[SchemaChange, ...]] = TypeAdapter(tuple[SchemaChange, ...])
 
 
 def schema_versions(warehouse: Warehouse, table: TableId, newest: int | None = None) -> list[SchemaVersion]:
@@ -35,7 +31,10 @@ order by version desc{limit}""",
     )
     return [
         SchemaVersion(
-            _SCHEMA.validate_json(row.document), _CHANGES.validate_json(row.changes), row.applied_at, row.run_id or ""
+            SCHEMA_TEXT.validate_json(row.document),
+            CHANGES_TEXT.validate_json(row.changes),
+            row.applied_at,
+            row.run_id or "",
         )
         for row in reversed(rows)
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -16,9 +15,10 @@ from warp_resources.connectors.memory.store import (
     StoredTable,
     now,
 )
+from warp_resources.connectors.openings import with_slices
 from warp_resources.errors import OperatorError
 from warp_resources.model.batches import ErrorEntry
-from warp_resources.model.positions import GenerationState, KeyRange, Position, SliceState, slice_lease, slice_name
+from warp_resources.model.positions import GenerationState, KeyRange, Position, slice_lease
 from warp_resources.model.tables import TableId
 
 
@@ -33,38 +33,14 @@ def open_generation(
 ) -> GenerationState:
     """Open a reading over the plan, or take up the open one, with the named slices added to it."""
     table = contents.table(table_id)
-    if not table.plan:
-        raise OperatorError("The table has no plan", remedy="Call save_plan first", table=table_id)
-    ranges = {slice_name(number): key_range for number, key_range in enumerate(table.plan)}
-    unknown = [name for name in names or () if name not in ranges]
-    if unknown:
-        raise OperatorError(
-            f"The plan has no slice {unknown[0]!r}", remedy=f"Choose of {', '.join(ranges)}", table=table_id
-        )
     known = contents.generations.get((table_id, generation))
     if known is not None and names is None:
         return known
-    wanted = set(ranges if names is None else names)
-    reached = {part.name: part for part in known.slices} if known else {}
-    slices = tuple(
-        reached.get(name) or SliceState(generation, name, key_range, None, False)
-        for name, key_range in ranges.items()
-        if name in wanted or name in reached
-    )
-    first = known.first_sequence if known else table.state.sequence
-    ceiling = known.ceiling if known else ceiling
-    opened = GenerationState(
-        table_id,
-        generation,
-        first,
-        removes_stale and len(slices) == len(ranges),
-        slices,
-        ceiling,
-        known.opened_at if known else now(),
-    )
-    contents.generations[table_id, generation] = opened
+    fresh = GenerationState(table_id, generation, table.state.sequence, False, (), ceiling, now())
+    state = with_slices(known or fresh, table.plan, names, removes_stale=removes_stale)
+    contents.generations[table_id, generation] = state
     contents.read_at[table_id, generation] = now()
-    return opened
+    return state
 
 
 def open_whole(contents: Contents, table_id: TableId, generation: str) -> None:
@@ -94,8 +70,7 @@ def close_generation(contents: Contents, table_id: TableId, generation: str) -> 
     contents.deletions += [Deletion(table_id, key, now(), None, table.strategy) for key in stale]
     if opened.is_whole:
         contents.letters = [_told_anew(kept, opened) for kept in contents.letters]
-        high = _highest([part.high for part in opened.slices if part.high is not None])
-        table.state = replace(table.state, is_loaded=True, position=high or table.state.position)
+        table.state = replace(table.state, is_loaded=True, position=opened.high or table.state.position)
     _end(contents, table_id, generation)
     return len(stale)
 
@@ -149,11 +124,6 @@ def _told_anew(kept: StoredLetter, opened: GenerationState) -> StoredLetter:
     if kept.status != PENDING or not is_old or kept.letter.key_text is None:
         return kept
     return replace(kept, status=SUPERSEDED, resolved_at=now())
-
-
-def _highest(positions: list[Position]) -> Position | None:
-    """Positions of one marker column differ in one text of one width, so their JSON sorts as the values do."""
-    return max(positions, key=lambda position: json.dumps(position, sort_keys=True), default=None)
 
 
 def _end(contents: Contents, table_id: TableId, generation: str) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from warp_resources.connectors.abandoned_runs import abandoned
 from warp_resources.connectors.memory.store import Contents, Run, now
 from warp_resources.model.positions import Position
 from warp_resources.model.tables import TableId
 
 RUNNING, INTERRUPTED = "running", "interrupted"
-STREAM, BATCH, SNAPSHOT = "stream", "batch", "snapshot"
 
 
 def record_run(
@@ -25,27 +25,14 @@ def record_run(
 ) -> None:
     """Open, finish or fail a run's row, and what others left open or its tables' own with it."""
     if status == RUNNING:
-        _end(contents, _abandoned(contents, run_id, table, mode), INTERRUPTED, None)
+        running = _running(contents, table.schema)
+        dead = abandoned(running, run_id, table, mode, lambda its: bool(contents.open_generations(its)))
+        _end(contents, dead, INTERRUPTED, None)
     run = contents.runs.get((run_id, table)) or Run(run_id, table, mode, status, now(), start=start)
     finished = None if status == RUNNING else now()
     contents.runs[run_id, table] = replace(run, status=status, error=error, end=end, finished_at=finished)
     if status != RUNNING and not table.name:
         _end(contents, (its for its in _running(contents, table.schema) if its.run_id == run_id), status, error)
-
-
-def _abandoned(contents: Contents, run_id: str, table: TableId, mode: str) -> list[Run]:
-    others = [run for run in _running(contents, table.schema) if run.run_id != run_id]
-    if table.name:
-        return [run for run in others if mode == BATCH and run.table == table]
-    if mode != STREAM:
-        return []
-    dead = {run.run_id for run in others if not run.table.name}
-    return [run for run in others if run.mode == STREAM or run.run_id in dead or not _is_being_read(contents, run)]
-
-
-def _is_being_read(contents: Contents, run: Run) -> bool:
-    """Whether the row may be that of a resync at work, a run of its own beside the stream."""
-    return run.mode != SNAPSHOT or bool(contents.open_generations(run.table))
 
 
 def _running(contents: Contents, schema: str) -> list[Run]:

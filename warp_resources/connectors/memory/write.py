@@ -27,7 +27,7 @@ from warp_resources.model.batches import (
     TableReceipt,
     WriteReceipt,
 )
-from warp_resources.model.positions import BatchCommit, ChunkCommit, Commit, ReplayCommit, SliceState, StreamCommit
+from warp_resources.model.positions import BatchCommit, ChunkCommit, Commit, ReplayCommit, StreamCommit
 from warp_resources.model.tables import TableId
 from warp_resources.model.versions import SchemaVersion
 
@@ -271,21 +271,7 @@ def _note_aside(contents: Contents, commit: StreamCommit) -> None:
 
 def _move_slice(contents: Contents, commit: ChunkCommit) -> None:
     generation = contents.generations[commit.table, commit.generation]
-
-    def moved(part: SliceState) -> SliceState:
-        if part.name != commit.slice:
-            return part
-        return replace(
-            part,
-            resume=commit.resume,
-            is_done=commit.is_done,
-            high=commit.high,
-            row_count=part.row_count + commit.row_count,
-            seconds=part.seconds + commit.seconds,
-        )
-
-    slices = tuple(moved(part) for part in generation.slices)
-    contents.generations[commit.table, commit.generation] = replace(generation, slices=slices)
+    contents.generations[commit.table, commit.generation] = generation.moved(commit)
     contents.read_at[commit.table, commit.generation] = now()
 
 

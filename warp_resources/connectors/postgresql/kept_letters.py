@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from warp_resources.connectors.letter_rows import kept_error, kept_letter
 from warp_resources.connectors.postgresql.markers import STREAM, lock_tables
 from warp_resources.connectors.postgresql.session import Connection
-from warp_resources.model.batches import DeadLetter, ErrorEntry
 from warp_resources.model.letters import (
     STATUSES,
     ErrorSelection,
@@ -56,7 +54,7 @@ def dead_letters(connection: Connection, selection: LetterSelection, *, with_rec
         f" order by {order} limit %(limit)s"
     )
     parameters = {**_parameters(selection), "with_records": with_records}
-    return [_kept(selection.schema, row) for row in connection.execute(statement.encode(), parameters).fetchall()]
+    return [kept_letter(selection.schema, row) for row in connection.execute(statement.encode(), parameters).fetchall()]
 
 
 def letter_counts(connection: Connection, selection: LetterSelection) -> list[LetterCount]:
@@ -91,7 +89,7 @@ def logged_errors(connection: Connection, selection: ErrorSelection) -> list[Kep
         "limit": selection.limit,
     }
     rows = connection.execute(_ERRORS.format(condition=" and ".join(tests)).encode(), parameters).fetchall()
-    return [_error(selection.schema, row) for row in rows]
+    return [kept_error(selection.schema, row) for row in rows]
 
 
 def _condition(selection: LetterSelection) -> str:
@@ -127,43 +125,3 @@ def _parameters(selection: LetterSelection) -> dict[str, object]:
         "max_attempts": selection.max_attempts,
         "limit": selection.limit,
     }
-
-
-def _kept(schema: str, row: Any) -> KeptLetter:
-    letter = DeadLetter(
-        table=TableId(schema, row.table_name),
-        primary_key=row.primary_key,
-        operation=row.operation,
-        reason=row.reason,
-        column=row.column_name,
-        record=row.record,
-        encoding=row.encoding,
-        key_text=row.key_text,
-    )
-    return KeptLetter(
-        number=row.dead_letter_id,
-        letter=letter,
-        status=row.status,
-        occurred_at=row.occurred_at,
-        sequence=row.sequence,
-        basis=row.basis,
-        attempts=row.attempts,
-        last_error=row.last_error,
-        retry_at=row.retry_at,
-        resolved_at=row.resolved_at,
-        run_id=row.run_id,
-        byte_count=row.byte_count,
-    )
-
-
-def _error(schema: str, row: Any) -> KeptError:
-    entry = ErrorEntry(
-        table=TableId(schema, row.table_name),
-        error_type=row.error_type,
-        message=row.message,
-        action=row.action,
-        column=row.column_name,
-        severity=row.severity,
-        primary_key=row.primary_key,
-    )
-    return KeptError(row.error_id, row.occurred_at, entry, row.run_id)
