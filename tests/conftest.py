@@ -7,7 +7,13 @@ import pytest
 pytest_plugins = ["tests.fixtures.servers"]
 
 _LONGEST_FIRST = ("dagster", "faults", "soak", "pairs", "cli")
-_ASKED_FOR = {f"test_bigquery_{name}.py" for name in ("crash", "isolation", "evolution", "values", "service")}
+_ASKED_FOR = {
+    f"test_bigquery_{name}.py"
+    for name in (
+        *("batch", "bigquery", "crash", "evolution", "isolation", "poison", "repeated", "restored", "service"),
+        *("storm", "two_resyncs", "values"),
+    )
+}
 """Minutes on the BigQuery emulator, where a commit takes half a second of a core: ``make test-bigquery`` runs them."""
 _CORE = "test_destination_contract.py"
 """Of the suites of all destinations, the one that the emulator runs every time; a test there takes five seconds."""

@@ -112,7 +112,8 @@ class Inspection:
         if not self._is_streaming():
             return Finding(False, "Nobody streams this schema: switch its sensor on, or look at error_log.")
         longest = self._config.monitoring.lag_warning
-        seconds = seconds_to_arrive(self._source, self._destination, unit.scope, longest)
+        with closing(open_state(self._config, self._destination)) as store:
+            seconds = seconds_to_arrive(self._source, self._destination, store, unit.scope, longest)
         if seconds is None:
             return Finding(False, f"The stream did not reach the source's end within {longest}.")
         return Finding(True, f"The stream reached the source's end after {seconds:.1f} s.", {"lag_seconds": seconds})

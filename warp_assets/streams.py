@@ -36,8 +36,8 @@ def bring_up_to_date(unit: Unit, destination: Destination, run_id: str) -> None:
             log.info("streamed by another process since, which is waited for", reason=str(held))
         else:
             return
-    with closing(open_source(unit.config)) as source:
-        if seconds_to_arrive(source, destination, unit.scope, LONGEST_WAIT) is None:
+    with closing(open_source(unit.config)) as source, closing(open_state(unit.config, destination)) as store:
+        if seconds_to_arrive(source, destination, store, unit.scope, LONGEST_WAIT) is None:
             raise OperatorError(
                 f"The stream did not reach the source's end within {LONGEST_WAIT}",
                 remedy="Look at its log and at cartridge_warp_metadata.error_log",

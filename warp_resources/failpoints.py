@@ -48,6 +48,7 @@ POINTS = {
     "ddl.created": "a table or column is made where no transaction can hold it, its version not registered",
     "ddl.filled": "a new column is filled with the values of the one that it replaces",
     "ddl.swapped": "a column is replaced or renamed, its version not registered",
+    "ddl.dropped": "what columns were replaced by others has been dropped, its version not registered",
     "ddl.applied": "all statements of a schema change are run, its version is not registered",
     "lease.renewing": "a lease is about to be renewed",
     "commit.staged": "a batch is loaded into its staging table, its transaction not begun",

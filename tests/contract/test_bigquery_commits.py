@@ -18,6 +18,7 @@ from warp_resources.connectors.bigquery.runs import archive
 from warp_resources.errors import TableFailure, TransientError
 from warp_resources.failpoints import arm
 from warp_resources.model.batches import ConformedTable
+from warp_resources.model.letters import ErrorSelection
 from warp_resources.model.positions import KeyRange
 from warp_resources.model.tables import ChangeKind, Column, ColumnType, Kind, SchemaChange, TableId
 
@@ -133,3 +134,26 @@ def test_slices_are_shown_as_markers_and_by_themselves(destination: BigQueryDest
         ("first", "slice-00", None, "5", False),
         ("first", "slice-01", "5", None, False),
     ]
+
+
+@pytest.mark.servers
+def test_what_a_change_altered_is_told_after_a_crash_behind_it(destination: BigQueryDestination) -> None:
+    # SPEC: E8, T4, T7  FAULTS: 1
+    table = TABLES[0]
+    state = destination.start_stream(SCHEMA, {"at": 1})
+    state = replace(state, sequence=destination.admit(moved(SCHEMA, state), [table], []))
+    size = Column("size", "size", ColumnType(Kind.DOUBLE))
+    schema = first_schema(table, size)
+    receipt = destination.write(
+        batch(moved(SCHEMA, state), part(schema, [{"id": 1, "size": -0.0}], changes=creation()))
+    )
+    state = replace(state, sequence=receipt.stream_sequence or 0)
+    change = SchemaChange(ChangeKind.ALTER_TYPE, after=replace(size, type=ColumnType(Kind.NUMERIC)), before=size)
+    altered = part(changed(schema, change), [{"id": 2, "size": "2.5"}], changes=(change,))
+    arm("ddl.dropped=error")
+    with pytest.raises(TransientError):
+        destination.write(batch(moved(SCHEMA, state), altered))
+    arm(None)
+    destination.write(batch(moved(SCHEMA, state), altered))
+    [zero] = [its.entry for its in destination.logged_errors(ErrorSelection(SCHEMA)) if its.entry.severity == "warning"]
+    assert (zero.column, zero.primary_key) == ("size", '[{"id": 1}]')

@@ -23,7 +23,7 @@ from warp_resources.model.tables import ChangeKind, Column, ColumnType, Kind, Sc
 pytestmark = pytest.mark.servers
 
 TABLE = TableId("shop", "orders")
-POINTS = ("ddl.created", "ddl.filled", "ddl.swapped")
+POINTS = ("ddl.created", "ddl.filled", "ddl.swapped", "ddl.dropped")
 OLD = Column("total", "total", ColumnType(Kind.INT64, exact=True))
 RATE = Column("rate", "rate", ColumnType(Kind.DOUBLE))
 ROWS = [(1, "1", "10", "1.5"), (2, "2", "null", "cast('-0' as float64)"), (3, "3", "9007199254740993", "null")]
@@ -43,12 +43,16 @@ def session(bigquery: BigQueryProject) -> Iterator[Session]:
     opened.close()
 
 
+def nothing(errors: list[ErrorEntry]) -> None:
+    raise AssertionError(errors)
+
+
 def first() -> TableSchema:
     return TableSchema(TABLE, "shop", "orders", (KEY, OLD, RATE), ("id",), version=1)
 
 
 def made(session: Session, schema: TableSchema, layout: Layout | None = None) -> TableSchema:
-    assert apply_changes(session, None, schema, creation(), layout or Layout()) == []
+    apply_changes(session, None, schema, creation(), layout or Layout(), nothing)
     return schema
 
 
@@ -122,20 +126,24 @@ def test_a_change_ends_alike_after_a_crash_at_each_point(session: Session, name:
     after, changes = next_version(before, name)
     crashes = 0
     errors: list[ErrorEntry] = []
+
+    def keep(found: list[ErrorEntry]) -> None:
+        errors[:] = found
+
     arm(";".join(f"{point}=error" for point in POINTS))
     for _ in POINTS:
         try:
-            errors += apply_changes(session, before, after, changes, Layout())
+            apply_changes(session, before, after, changes, Layout(), keep)
         except TransientError:
             crashes += 1
     arm(None)
     assert crashes
-    errors += apply_changes(session, before, after, changes, Layout())
+    apply_changes(session, before, after, changes, Layout(), keep)
     expected = columns_of(session)
     _, columns, values = CHANGES[name]
     assert seen(session, columns) == values
     assert not [column for column in expected if column.startswith(("_warp_new", "_warp_old", "_warp_rename"))]
-    assert apply_changes(session, before, after, changes, Layout()) == []
+    apply_changes(session, before, after, changes, Layout(), nothing)
     assert columns_of(session) == expected
     assert seen(session, columns) == values
     zeros = [entry for entry in errors if entry.error_type == "negative_zero"]
@@ -149,8 +157,32 @@ def test_values_that_do_not_fit_stop_the_change_and_stay(session: Session) -> No
     change = retyped(Kind.NUMERIC, RATE)
     for _ in range(2):
         with pytest.raises(TableFailure, match=r"do not fit.*values=1"):
-            apply_changes(session, before, changed(before, change), (change,), Layout())
+            apply_changes(session, before, changed(before, change), (change,), Layout(), nothing)
     assert seen(session, "rate")[2] == (1e-20,)
+
+
+# SPEC: E3, E8
+def test_json_becomes_its_text(session: Session) -> None:
+    notes = replace(NEW, type=ColumnType(Kind.JSON))
+    before = TableSchema(TABLE, "shop", "orders", (KEY, notes), ("id",), version=1)
+    made(session, before)
+    values = [
+        "null",
+        "json 'null'",
+        """json '"a"'""",
+        "json '1.50'",
+        "json 'true'",
+        """json '{"a": [1, null]}'""",
+        "json '[]'",
+    ]
+    for number, value in enumerate(values):
+        session.run(
+            f"insert into {STORED} (_warp_key, _warp_sequence, _warp_synced_at, id, note)"
+            f" values ('{number}', 1, current_timestamp(), {number}, {value})"
+        )
+    change = retyped(Kind.TEXT, notes)
+    apply_changes(session, before, changed(before, change), (change,), Layout(), nothing)
+    assert seen(session, "note") == [(None,), ("null",), ("a",), ("1.5",), ("true",), ('{"a":[1,null]}',), ("[]",)]
 
 
 # SPEC: T7
@@ -159,9 +191,9 @@ def test_a_later_version_is_left_alone(session: Session) -> None:
     second, third = retyped(Kind.TEXT), retyped(Kind.JSON, replace(OLD, type=TEXT))
     middle = changed(before, second)
     last = changed(middle, third)
-    apply_changes(session, before, middle, (second,), Layout())
-    apply_changes(session, middle, last, (third,), Layout())
-    apply_changes(session, before, middle, (second,), Layout())
+    apply_changes(session, before, middle, (second,), Layout(), nothing)
+    apply_changes(session, middle, last, (third,), Layout(), nothing)
+    apply_changes(session, before, middle, (second,), Layout(), nothing)
     assert columns_of(session)["total"] == "JSON"
     assert seen(session, "to_json_string(total)") == [('"10"',), ("null",), ('"9007199254740993"',)]
 
@@ -176,7 +208,7 @@ def test_an_empty_table_of_the_users_is_taken_over(session: Session) -> None:
     )
     session.run(f"alter table {STORED} add column note int64")
     change = SchemaChange(ChangeKind.ADD_COLUMN, NEW)
-    apply_changes(session, first(), changed(first(), change), (change,), Layout())
+    apply_changes(session, first(), changed(first(), change), (change,), Layout(), nothing)
     assert columns_of(session)["note"] == "STRING"
 
 
@@ -189,7 +221,7 @@ def test_rows_of_the_users_are_not_touched(session: Session, column: str, told: 
     session.run(f"create table {STORED} ({column}{own})")
     session.run(f"insert into {STORED} ({column.split()[0]}) values ({'1' if 'int64' in column else repr('x')})")
     with pytest.raises(TableFailure, match=told):
-        apply_changes(session, None, first(), creation(), Layout())
+        apply_changes(session, None, first(), creation(), Layout(), nothing)
     assert seen_count(session) == 1
 
 
@@ -227,4 +259,4 @@ def test_a_column_that_holds_the_table_together_keeps_its_type(session: Session)
     before = made(session, first(), layout)
     change = retyped(Kind.TEXT)
     with pytest.raises(TableFailure, match="clustered"):
-        apply_changes(session, before, changed(before, change), (change,), layout)
+        apply_changes(session, before, changed(before, change), (change,), layout, nothing)

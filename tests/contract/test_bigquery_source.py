@@ -16,7 +16,7 @@ from tests.contract.test_source_contract import deletes_of, rows_of
 from tests.contract.test_source_restore import content
 from tests.type_tables.bigquery_types import BIGQUERY_TYPES
 from warp_resources.arrow.keys import compound, key_object, key_text
-from warp_resources.connectors.interfaces import MarkedRange, ReadLimits, Source, SourceScope
+from warp_resources.connectors.interfaces import MarkedRange, ReadLimits, Source, SourceScope, SourceTable
 from warp_resources.errors import OperatorError, TableFailure
 from warp_resources.model.batches import TableBatch
 from warp_resources.model.positions import KeyRange
@@ -89,6 +89,21 @@ def test_keys_of_several_columns_find_their_rows(bigquery_lab: BigQuerySourceLab
     assert [raw.variants[0].values.to_pylist() for raw in found.deletes] == [["b"], ["2"]]
 
 
+# SPEC: E11 X4
+def test_keys_that_one_request_has_no_room_for_are_asked_for_in_several(bigquery_lab: BigQuerySourceLab) -> None:
+    name = bigquery_lab.sql("long")
+    bigquery_lab.run(f"create table {name} (shop string, no int64, n int64, primary key (shop, no) not enforced)")
+    bigquery_lab.run(f"insert into {name} select repeat('x', 60000), n, n from unnest(generate_array(1, 90)) as n")
+    source, scope = bigquery_lab.open(), replace(bigquery_lab.scope(), keys=())
+    keys = [json.dumps({"shop": "x" * 60_000, "no": number}) for number in range(1, 101)]
+    with capture_logs() as logs:
+        found = source.read_keys(scope, "long", keys, None)
+    assert {row["n"] for row in rows_of(found)} == {*range(1, 91)}
+    assert found.delete_count == 10
+    told = [entry for entry in logs if entry["event"] == "look-up estimated"]
+    assert [(entry["queries"], entry["pruned_by"]) for entry in told] == [(2, "nothing")] * 2
+
+
 def test_a_table_without_a_key_says_what_to_do(bigquery_lab: BigQuerySourceLab) -> None:
     bigquery_lab.run(f"create table {bigquery_lab.sql('keyless')} (a int64)")
     source, scope = bigquery_lab.open(), replace(bigquery_lab.scope(), keys=())
@@ -104,7 +119,7 @@ def test_a_view_is_read_by_the_key_that_the_user_names(bigquery_lab: BigQuerySou
     view = bigquery_lab.sql("adults")
     bigquery_lab.run(f"create view {view} as select _id as who, name from {bigquery_lab.sql('users')} where _id >= 18")
     source, scope = bigquery_lab.open(), replace(bigquery_lab.scope("adults"), keys=(("adults", ("who",)),))
-    assert [(table.name, table.row_estimate) for table in source.tables(scope)] == [("adults", 0)]
+    assert source.tables(scope) == [SourceTable("adults", 0, 0, is_query=True)]
     assert source.plan(scope, "adults", 8) == [KeyRange()]
     batches = list(all_of(source, scope, "adults", KeyRange(), ReadLimits(5, 2**24)))
     assert max(batch.row_count for batch in batches) <= 5
@@ -131,9 +146,61 @@ def test_another_process_goes_on_in_the_middle_of_a_slice(bigquery_lab: BigQuery
     assert (first.batch.row_count, second.batch.row_count, second.is_last) == (15, 25, True)
     ids = {row["_id"] for chunk in (first, second) for row in rows_of(chunk.batch)}
     assert ids == set(range(40))
-    gone = json.dumps({"stream": "projects/p/locations/us/sessions/gone/streams/0", "offset": 15})
-    anew = bigquery_lab.open().read_chunk(scope, "users", KeyRange(), gone, LIMITS, None)
-    assert anew.batch.row_count == 40, "an expired snapshot is made anew"
+
+
+# SPEC: M5 T5
+def test_a_slice_whose_snapshot_expires_begins_anew_but_not_for_ever(bigquery_lab: BigQuerySourceLab) -> None:
+    bigquery_lab.put("users", *({"_id": number} for number in range(40)))
+    source, scope, limits = bigquery_lab.open(), bigquery_lab.scope(), ReadLimits(15, 2**24)
+    gone = {"stream": "projects/p/locations/us/sessions/gone/streams/0", "offset": 15}
+    anew = source.read_chunk(scope, "users", KeyRange(), json.dumps(gone), limits, None)
+    assert anew.batch.row_count == 15
+    kept = json.loads(anew.resume or "")
+    assert kept["expired"] == 1, "it is known in other processes"
+    on = bigquery_lab.open().read_chunk(scope, "users", KeyRange(), anew.resume, LIMITS, None)
+    assert (on.batch.row_count, on.is_last) == (25, True)
+    with pytest.raises(TableFailure, match="Cluster the table by _id"):
+        source.read_chunk(scope, "users", KeyRange(), json.dumps({**kept, **gone}), LIMITS, None)
+    with capture_logs() as logs:
+        foreign = source.read_chunk(scope, "users", KeyRange(), '{"_id": 17}', LIMITS, None)
+    assert (foreign.batch.row_count, logs[0]["log_level"]) == (40, "warning")
+
+
+# SPEC: M5 T5
+def test_a_slice_whose_snapshot_expires_goes_on_in_parts_where_it_can(bigquery_lab: BigQuerySourceLab) -> None:
+    bigquery_lab.make_table("big", "cluster by _id", _id="INT64", n="INT64")
+    name = bigquery_lab.sql("big")
+    bigquery_lab.run(f"insert into {name} select n, n from unnest(generate_array(1, 4000)) as n")
+    bigquery_lab.run(f"insert into {name} (n) values (0)")
+    gone = {"stream": "projects/p/locations/us/sessions/gone/streams/0", "offset": 15, "expired": 1}
+    for whole, expected in ((KeyRange(), range(4001)), (KeyRange("1000", "3500"), range(1000, 3500))):
+        resume, is_last, counts, found = json.dumps(gone), False, set(), list[int]()
+        while not is_last:
+            # Another process each time.
+            chunk = bigquery_lab.open().read_chunk(bigquery_lab.scope(), "big", whole, resume, LIMITS, None)
+            resume, is_last = chunk.resume or "", chunk.is_last
+            found += [row["n"] for row in rows_of(chunk.batch)]
+            counts.add(len(json.loads(resume).get("cuts", ())))
+        assert sorted(found) == [*expected]
+        assert len(counts) > 1
+
+
+# SPEC: M5 E3
+def test_a_snapshot_outlives_a_change_of_its_columns(bigquery_lab: BigQuerySourceLab) -> None:
+    bigquery_lab.make_table("users", _id="INT64", n="INT64")
+    bigquery_lab.run(f"insert into {bigquery_lab.sql('users')} select n, n from unnest(generate_array(1, 40)) as n")
+    scope, limits = bigquery_lab.scope(), ReadLimits(15, 2**24)
+    first = bigquery_lab.open().read_chunk(scope, "users", KeyRange(), None, limits, None)
+    bigquery_lab.run(f"alter table {bigquery_lab.sql('users')} alter column n set data type numeric")
+    second = bigquery_lab.open().read_chunk(scope, "users", KeyRange(), first.resume, LIMITS, None)
+    rest = {row["_id"]: str(row["n"]) for row in rows_of(second.batch)}
+    assert len(rest) == 25
+    assert all(value == str(key) for key, value in rest.items())
+    other = "select n as other, 1 as n from unnest(generate_array(1, 40)) as n"
+    bigquery_lab.run(f"create or replace table {bigquery_lab.sql('users')} as {other}")
+    scope = replace(scope, keys=(("*", ("other",)),))
+    anew = bigquery_lab.open().read_chunk(scope, "users", KeyRange(), first.resume, LIMITS, None)
+    assert anew.batch.row_count == 40, "a snapshot without the key is of no use"
 
 
 # SPEC: M2 D7

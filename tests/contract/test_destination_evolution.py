@@ -54,6 +54,8 @@ def test_stored_values_keep_their_canonical_text(
     v2 = changed(v1, change)
     write(lab, state, part(v2, changes=(change,)))
     stored = [row["value"] for _, row in sorted(lab.rows(USERS).items())]
+    if before is Kind.NUMERIC and not lab.open().capabilities.numeric_scale:
+        expected = [None if text is None else f"{float(text):g}" for text in expected]
     if after is Kind.NUMERIC:
         assert stored == [None if text is None else type(stored[0])(text) for text in expected]
     else:

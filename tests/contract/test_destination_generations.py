@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -249,3 +250,20 @@ def test_a_batch_table_takes_its_marker_from_its_first_load(lab: DestinationLab)
     destination.close_generation(USERS, GENERATION, "run-1")
     state = destination.table_states(SCHEMA)["users"]
     assert (state.position, state.is_loaded) == ({"value": "2024-01-02"}, True)
+
+
+# SPEC: D7
+def test_finished_slices_outlive_their_generation(scene: Scene) -> None:
+    def told() -> list[tuple[str, str]]:
+        return [(one.generation, one.name) for one in scene.destination.finished_slices(SCHEMA, timedelta(hours=1))]
+
+    scene.destination.open_generation(USERS, GENERATION)
+    scene.chunk("slice-00", [{"id": 1, "name": "a"}], is_done=False, resume="3")
+    assert told() == []
+    scene.chunk("slice-01", [{"id": 7, "name": "b"}])
+    assert told() == [(GENERATION, "slice-01")]
+    scene.chunk("slice-00", [{"id": 4, "name": "a"}])
+    scene.destination.close_generation(USERS, GENERATION, "run-1")
+    assert told() == [(GENERATION, "slice-01"), (GENERATION, "slice-00")]
+    assert scene.destination.finished_slices("other", timedelta(hours=1)) == []
+    assert scene.destination.finished_slices(SCHEMA, timedelta(0)) == []

@@ -12,7 +12,7 @@ from tests.contract.laboratories import DestinationLab
 from warp_resources.connectors.interfaces import Destination
 from warp_resources.errors import FencedOut
 from warp_resources.model.batches import ErrorEntry
-from warp_resources.model.positions import BatchCommit, ChunkCommit, Holder, KeyRange, Position, StreamState
+from warp_resources.model.positions import BatchCommit, ChunkCommit, KeyRange, Position, StreamState, slice_lease
 from warp_resources.model.tables import TableId
 
 SCHEMA = "shop"
@@ -117,14 +117,11 @@ def test_the_ceiling_is_that_of_the_first_opening(destination: Destination, lab:
 # SPEC: M5
 def test_only_idle_generations_are_abandoned(destination: Destination, lab: DestinationLab) -> None:
     begin(destination, "resync-1")
-    assert destination.abandon_idle_generations(SCHEMA, AN_HOUR) == 0
-    assert destination.abandon_idle_generations("other", AT_ONCE) == 0
-    store = lab.state_store()
-    lease = store.take_lease(f"slice:{USERS}:slice-01", Holder("elsewhere", 1, 1.0, "reader"), AN_HOUR)
-    assert destination.abandon_idle_generations(SCHEMA, AT_ONCE) == 0
-    store.release_lease(lease)
-    assert destination.abandon_idle_generations(SCHEMA, AT_ONCE) == 1
+    held = {slice_lease(USERS, "slice-01")}
+    assert destination.abandon_idle_generations(SCHEMA, AN_HOUR, set().__contains__) == 0
+    assert destination.abandon_idle_generations("other", AT_ONCE, set().__contains__) == 0
+    assert destination.abandon_idle_generations(SCHEMA, AT_ONCE, held.__contains__) == 0
+    assert destination.abandon_idle_generations(SCHEMA, AT_ONCE, set().__contains__) == 1
     assert destination.generations(SCHEMA) == []
     assert lab.error_types(USERS) == ["generation_abandoned"]
     assert set(lab.rows(USERS)) == {1}
-    store.close()

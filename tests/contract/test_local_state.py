@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -143,3 +144,16 @@ def test_the_file_is_in_the_users_state_folder(monkeypatch: pytest.MonkeyPatch, 
     assert default_state_file("proj/../x") == tmp_path / "cartridge-warp" / "proj_.._x.sqlite"
     monkeypatch.setenv("XDG_STATE_HOME", "not/absolute")
     assert default_state_file("p").parent == Path(os.path.expanduser("~/.local/state/cartridge-warp"))
+
+
+def test_a_file_of_an_earlier_format_is_migrated_with_its_leases(path: Path) -> None:
+    # SPEC: T8  FAULTS: 30
+    store = LocalStateStore(path)
+    lease = store.take_lease("stream:shop", this_process("me"), LONG)
+    store.close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("alter table leases drop column note; pragma user_version = 1")
+    later = LocalStateStore(path)
+    later.note(lease, "here")
+    assert later.noted("stream:shop") == "here"
+    later.close()

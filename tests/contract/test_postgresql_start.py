@@ -213,13 +213,8 @@ def test_parallel_starts_make_the_metadata_once(warehouse: str) -> None:
         thread.join()
     assert failures == []
     with psycopg.connect(warehouse) as connection:
-        assert connection.execute("select version from cartridge_warp_metadata.metadata_version").fetchall() == [
-            (1,),
-            (2,),
-            (3,),
-            (4,),
-            (5,),
-        ]
+        found = connection.execute("select version from cartridge_warp_metadata.metadata_version").fetchall()
+    assert found == [(number,) for number, _ in enumerate(migrations.MIGRATIONS, 1)]
 
 
 def test_metadata_of_the_first_version_is_migrated(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,6 +236,21 @@ def test_metadata_of_the_first_version_is_migrated(warehouse: str, monkeypatch: 
     [opened] = destination.generations("shop")
     assert (opened.generation, opened.ceiling) == ("load-1", None)
     destination.close()
+
+
+def test_a_store_of_leases_of_an_earlier_version_is_migrated_by_who_takes_one(
+    warehouse: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # FAULTS: 30
+    with monkeypatch.context() as before:
+        before.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:5])
+        PostgresDestination(options(warehouse)).prepare()
+    store = PostgresStateStore(options(warehouse))
+    assert (store.lease_holder("stream:shop"), store.noted("stream:shop")) == (None, None)
+    lease = store.take_lease("stream:shop", Holder("here", 1, 1.0, "me"), timedelta(minutes=1))
+    store.note(lease, "noted")
+    assert store.noted("stream:shop") == "noted"
+    store.close()
 
 
 # SPEC: T1, T2, T3, T4, T5, T6, T9

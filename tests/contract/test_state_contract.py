@@ -73,6 +73,26 @@ def test_an_expired_lease_goes_to_who_asks_first(open_store: OpenStore) -> None:
     store.close()
 
 
+# SPEC: T8 P1
+def test_a_note_goes_with_its_lease(open_store: OpenStore) -> None:
+    mine, other = open_store(), open_store()
+    old = mine.take_lease("stream:shop", ME, NOTHING)
+    mine.note(old, "expired")
+    assert other.noted("stream:shop") is None
+    lease = other.take_lease("stream:shop", ELSEWHERE, LONG)
+    assert mine.noted("stream:shop") is None
+    other.note(lease, "one")
+    other.note(lease, '{"at": 2}')
+    mine.note(old, "taken over")
+    assert mine.noted("stream:shop") == '{"at": 2}'
+    assert other.renew_leases([lease], LONG) == [lease]
+    assert mine.noted("stream:shop") == '{"at": 2}'
+    other.release_lease(lease)
+    assert mine.noted("stream:shop") is None
+    mine.close()
+    other.close()
+
+
 def test_a_dead_process_of_this_host_loses_its_lease_at_once(open_store: OpenStore) -> None:
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     dead = Holder(ME.host, child.pid, psutil.Process(child.pid).create_time(), "dead")

@@ -78,23 +78,3 @@ def test_sizes_and_the_earliest_time(destination: Destination) -> None:
     assert destination.earliest(USERS, "a_b") is None
     assert destination.earliest(USERS, "no such column") is None
     assert destination.earliest(MISSING, "at") is None
-
-
-@pytest.mark.servers
-def test_finished_slices_outlive_their_generation(warehouse: str) -> None:
-    # SPEC: D7
-    name = uuid.uuid4().hex
-    MemoryServer.named(name).put("shop", "users", *({"_id": number} for number in range(40)))
-    config = WarpConfig.model_validate(
-        {
-            "source": {"type": "memory", "server": name},
-            "destination": {"type": "postgresql", "connection_string": warehouse},
-            "schemas": [{"name": "shop"}],
-        }
-    )
-    WarpRunner(config).run_once()
-    destination = open_destination(config)
-    found = destination.finished_slices("shop", LONG)
-    destination.close()
-    assert [its.name for its in found] == [f"slice-{number:02d}" for number in range(8)]
-    assert {its.generation.partition("-")[0] for its in found} == {"load"}

@@ -14,6 +14,7 @@ from tests.pairs.oracle import same
 from tests.pairs.process import Command
 from warp_resources.connectors.bigquery.options import BigQueryOptions
 from warp_resources.connectors.bigquery.session import Session
+from warp_resources.errors import OperatorError
 
 
 @dataclass
@@ -40,7 +41,10 @@ class BigQueryStage(Stage):
         return Session(BigQueryOptions(**self.project.endpoints))  # type: ignore[arg-type]
 
     def _differences(self, session: Session, name: str) -> list[str]:
-        stored = session.rows(f"{session.project}.{self.schema}.{name}")
+        try:
+            stored = session.rows(f"{session.project}.{self.schema}.{name}")
+        except OperatorError as error:
+            return [f"the table's columns changed between two looks: {error}"]
         by_key = {row["_id"]: row for row in stored}
         keys = {row["_warp_key"] for row in stored}
         found = [] if len(by_key) == len(keys) == len(stored) else [f"{len(stored) - len(keys)} keys twice"]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.faults.backups import Backups, backed_up
 from tests.faults.stage import Stage, staged
 from tests.fixtures.servers import MongoDatabase
 from warp_resources.connectors.postgresql.embedded import EmbeddedPostgres
@@ -20,49 +18,23 @@ SETTINGS = {"shared_buffers": "32MB", "fsync": "off"}
 ROWS_PER_CHUNK = 40
 
 
-class Backups:
-    """A server of which copies are taken, and put back."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.server = EmbeddedPostgres(folder, settings=SETTINGS)
-        self.server.start()
-
-    def take(self) -> None:
-        self.server.kill()
-        self._copy("data", "backup")
-        self.server.restart()
-
-    def put_back(self) -> None:
-        self.server.kill()
-        self._copy("backup", "data")
-        self.server.restart()
-
-    def _copy(self, source: str, target: str) -> None:
-        shutil.rmtree(self._folder / target, ignore_errors=True)
-        subprocess.run(["cp", "-a", str(self._folder / source), str(self._folder / target)], check=True)
-
-
 @pytest.fixture
-def backups() -> Iterator[Backups]:
-    folder = Path(tempfile.mkdtemp(prefix="cartridge-warp-backup-", dir="/var/tmp"))
-    made = Backups(folder)
-    try:
+def backups() -> Iterator[Backups[EmbeddedPostgres]]:
+    with backed_up(lambda folder: EmbeddedPostgres(folder, settings=SETTINGS)) as made:
         yield made
-    finally:
-        made.server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
-def stage(tmp_path: Path, mongo_db: MongoDatabase, backups: Backups) -> Stage:
+def stage(tmp_path: Path, mongo_db: MongoDatabase, backups: Backups[EmbeddedPostgres]) -> Stage:
     """A schema whose tables are read in small chunks, so that a backup lies between two of them."""
     tables = {"users": {"full_load_batch_size": ROWS_PER_CHUNK}}
     return staged(tmp_path, mongo_db.client, mongo_db.uri, backups.server.uri(), mongo_db.name, tables=tables)
 
 
 # SPEC: T7, T8, R3  FAULTS: 18
-def test_a_destination_restored_from_an_older_backup_is_brought_up_again(stage: Stage, backups: Backups) -> None:
+def test_a_destination_restored_from_an_older_backup_is_brought_up_again(
+    stage: Stage, backups: Backups[EmbeddedPostgres]
+) -> None:
     users, orders = stage.machine("users"), stage.machine("orders")
     users.fill(10 * ROWS_PER_CHUNK)
     stage.inject("a backup in the middle of the first load")

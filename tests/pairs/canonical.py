@@ -97,6 +97,9 @@ def key_text(key: Any) -> str:
 def json_value(value: Any) -> Any:
     """A value as JSON that keeps all digits, to be compared with what ``read_json`` gives."""
     match value:
+        case Code():
+            # A string to Python, and a document of its own to BSON.
+            return read_json(json_util.dumps(value, json_options=json_util.RELAXED_JSON_OPTIONS))
         case None | bool() | str():
             return value
         case dict():
@@ -109,7 +112,7 @@ def json_value(value: Any) -> Any:
             return Decimal(repr(value))
         case Decimal128() if value.to_decimal().is_finite():
             return value.to_decimal()
-        case Regex() | Code() | Timestamp() | MinKey() | MaxKey() | DBRef():
+        case Regex() | Timestamp() | MinKey() | MaxKey() | DBRef():
             return read_json(text_of(value))
     return text_of(value)
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,12 @@ from tests.type_tables.bigquery_types import BIGQUERY_TYPES
 from warp_resources import WarpConfig, WarpRunner
 from warp_resources.connectors.bigquery.options import BigQueryOptions
 from warp_resources.connectors.bigquery.session import Session
+from warp_resources.errors import WarpError
+from warp_resources.pipeline.batch import sync_window
+from warp_resources.pipeline.dry_run import plan_unit
+from warp_resources.pipeline.engine import open_engine, units
+from warp_resources.pipeline.options import open_destination, open_source
+from warp_resources.pipeline.snapshot import first_load, read_generation
 
 pytestmark = pytest.mark.servers
 
@@ -171,6 +180,29 @@ def test_ticks_bring_what_is_new_by_the_marker(shop: Shop) -> None:
     assert shop.differences() == []
 
 
+def test_a_marker_without_a_zone_is_a_local_time(shop: Shop) -> None:
+    # SPEC: M2 D7 C1
+    shop.run("create table shop.users (id int64, changed datetime, day date, primary key (id) not enforced)")
+    berlin = {"column": "changed", "timezone": "Europe/Berlin", "lookback": "0s"}
+    shop.run("insert into shop.users values (1, datetime '2024-10-27 02:50:00', date '2024-10-27')")
+    shop.once(change_detection=berlin)
+    # Clocks show that hour again.
+    shop.run("insert into shop.users values (2, datetime '2024-10-27 02:10:00', date '2024-10-27')")
+    shop.once(change_detection=berlin)
+    # Half past four in Berlin is half past ten in New York; to read it as such makes the marker go back.
+    shop.run("insert into shop.users values (3, datetime '2024-10-27 04:30:00', date '2024-10-27')")
+    shop.once(change_detection={**berlin, "timezone": "America/New_York"})
+    shop.run("insert into shop.users values (4, datetime '2024-10-27 04:31:00', date '2024-10-28')")
+    shop.once(change_detection={**berlin, "timezone": "UTC"})
+    assert shop.differences() == []
+    shop.run("insert into shop.users values (5, datetime '2024-10-28 00:30:00', date '2024-10-27')")
+    config = shop.config(change_detection={**berlin, "column": "day"})
+    with open_engine(units(config, "shop")[0], threading.Event()) as engine:
+        day = datetime(2024, 10, 26, 22, tzinfo=UTC), datetime(2024, 10, 27, 23, tzinfo=UTC)
+        assert sync_window(engine, "users", *day).rows_written == 1
+    assert shop.differences() == []
+
+
 def test_hash_finds_updates_and_deletes_without_a_marker(shop: Shop) -> None:
     # SPEC: X4 X1 E4
     shop.make_users(1500)
@@ -191,6 +223,43 @@ def test_hash_finds_updates_and_deletes_without_a_marker(shop: Shop) -> None:
     with psycopg.connect(shop.warehouse) as connection:
         logged = connection.execute("select cause from cartridge_warp_metadata.deletion_log").fetchall()
     assert logged == [("hash",), ("hash",)]
+
+
+def test_a_table_whose_snapshots_expire_stops_alone(shop: Shop) -> None:
+    # SPEC: T5 M5
+    for table in ("large", "users"):
+        shop.run(f"create table shop.{table} (id int64, primary key (id) not enforced)")
+        shop.run(f"insert into shop.{table} select n from unnest(generate_array(1, 20)) as n")
+    by_hash = {"change_detection": {"strategy": "hash"}, "full_load_batch_size": 5}
+    config = shop.config(**by_hash)
+    with open_engine(units(config, "shop")[0], threading.Event()) as engine:
+        engine.destination.seize_table(engine.table("large"), "batch")
+        next(read_generation(engine, first_load(engine, engine.table("large"))))
+    gone = json.dumps({"stream": "projects/p/locations/us/sessions/gone/streams/0", "offset": 5, "expired": 1})
+    with psycopg.connect(shop.warehouse) as connection:
+        connection.execute("update cartridge_warp_metadata.slices set resume = %s", [gone])
+    with pytest.raises(WarpError, match=r"Cluster the table by id.*table=shop\.large"):
+        shop.once(**by_hash)
+    assert shop.differences("users") == []
+    # As a user clusters a table that has rows.
+    rows = "select n as id from unnest(generate_array(1, 2500)) as n"
+    shop.run(f"create or replace table shop.large cluster by id as {rows}")
+    shop.once(**by_hash, tables={"large": {"primary_key": ["id"], "full_load_batch_size": 1000}})
+    assert shop.differences("large") == []
+
+
+def test_a_plan_does_not_pay_for_a_view(shop: Shop) -> None:
+    # SPEC: CLI1
+    shop.make_users(3)
+    shop.run("create view shop.names as select id, name from shop.users")
+    config = shop.config(tables={"names": {"primary_key": ["id"]}})
+    unit, source = units(config, "shop")[0], open_source(config)
+    ran = list(shop.session.client.list_jobs())
+    with closing(source), closing(open_destination(config)) as destination:
+        view, table = plan_unit(unit, source, destination)
+    assert (view.table.name, view.is_query, view.sampled) == ("names", True, 0)
+    assert (table.table.name, table.is_query, table.sampled) == ("users", False, 3)
+    assert len(list(shop.session.client.list_jobs())) == len(ran)
 
 
 def test_a_load_that_is_killed_goes_on_where_it_was(tmp_path: Path, shop: Shop) -> None:

@@ -100,3 +100,30 @@ def test_a_table_whose_mode_changes_is_read_again(modes: tuple[str, str]) -> Non
     crm.config = crm.configured(mode=modes[1])
     crm.once()
     assert crm.texts() == {1: "new"}
+
+
+# SPEC: M2 C1
+def test_local_times_are_read_in_the_zone_that_is_set() -> None:
+    crm = Crm(change_detection={"timezone": "Europe/Berlin"})
+    crm.put(1, "in the hour that is shown twice", datetime(2024, 10, 27, 2, 50))
+    crm.once()
+    crm.put(2, "in the same hour, when it is shown again", datetime(2024, 10, 27, 2, 10))
+    crm.once()
+    assert set(crm.texts()) == {1, 2}
+
+
+# SPEC: M2 T7
+@pytest.mark.parametrize(
+    ("first", "second"), [("America/New_York", "UTC"), ("UTC", "Asia/Tokyo"), ("Asia/Tokyo", "America/New_York")]
+)
+def test_another_time_zone_loses_no_row(first: str, second: str) -> None:
+    crm = Crm(change_detection={"timezone": first})
+    crm.put(1, "before", datetime(2024, 7, 1, 7))
+    crm.once()
+    crm.config = crm.configured(mode="batch", change_detection={"timezone": second})
+    for key in (2, 3):
+        crm.put(key, "after", datetime(2024, 7, 1, 7, key))
+        crm.once()
+    assert set(crm.texts()) == {1, 2, 3}
+    position = crm.destination.table_states("crm")["accounts"].position or {}
+    assert position.get("zone", "UTC") == second

@@ -131,13 +131,15 @@ def crash(command: Command, point: str) -> None:
 def test_a_resync_beside_the_stream_mends_what_was_spoiled(
     command: Command, mongo_db: MongoDatabase, tables: Tables
 ) -> None:
-    # SPEC: M5 X1  FAULTS: 14
+    # SPEC: M5 X1 R5  FAULTS: 14
     users = mongo_db.database["users"]
     fill(users, 600)
     mongo_db.database["gone"].insert_many([{"_id": number} for number in range(5)])
     command.once()
     spoil(tables, mongo_db.name)
     assert tables.unlawful(mongo_db.database, "users")
+    assert command.start("verify", "--table", f"{mongo_db.name}.users").wait(120) == 1
+    assert "a row that cartridge-warp did not write" in command.log
     mongo_db.database["gone"].insert_one({"_id": 5, "new": "field"})
     process = command.start("run", "--once", "--full-resync")
     for seed in range(8):

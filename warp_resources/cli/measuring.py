@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -18,6 +19,7 @@ from warp_resources.errors import OperatorError, TransientError, WarpError
 from warp_resources.model.positions import Holder, Position, StreamState, TableState, batch_lease, stream_lease
 from warp_resources.model.statistics import TableStatistics
 from warp_resources.model.tables import TableId
+from warp_resources.pipeline.arrival import is_noted, noted_place
 from warp_resources.pipeline.engine import STREAM
 from warp_resources.pipeline.history import outlooks
 from warp_resources.pipeline.lease import this_process
@@ -46,10 +48,14 @@ class LogEnd:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the destination said of a schema, at a time of this process's clock."""
+    """What the destination said of a schema, at a time of this process's clock.
+
+    ``place``: how far the stream has come where its marker is saved less often.
+    """
 
     at: float
     stream: StreamState | None
+    place: Position | None
     states: Mapping[str, TableState]
     figures: Mapping[str, TableStatistics]
     holders: Mapping[str, Holder | None]
@@ -127,7 +133,7 @@ class Measurements:
 
     def _schema_samples(self, schema: str, reading: Reading) -> Iterator[Sample]:
         stream, states, figures = reading.stream, reading.states, reading.figures
-        lag = self._stream_lag(schema, stream, reading.holders.get("")) if stream is not None else None
+        lag = self._stream_lag(schema, stream, reading.place) if stream is not None else None
         whole = figures.get("")
         # Where tables are set aside, that is how a run fails of which all others are complete.
         run_failures = (RUNNING,) if any(its.aside_since for its in states.values()) else (FAILED, RUNNING)
@@ -178,16 +184,17 @@ class Measurements:
             return
         yield Sample(metrics.MEMORY_USAGE, (schema_settings(self._config, schema).database, schema), used)
 
-    def _stream_lag(self, schema: str, stream: StreamState, holder: Holder | None) -> float | None:
-        """The age of the oldest noted end of the log that the marker has not reached; None where it cannot be read."""
+    def _stream_lag(self, schema: str, stream: StreamState, place: Position | None) -> float | None:
+        """The age of the oldest noted end of the log that was not reached; None where it cannot be read."""
         ends: deque[LogEnd] = self._ends.get(schema, deque())
+        places = [stream.position] if place is None else [stream.position, place]
         try:
-            while ends and self._source.is_reached(stream.position, ends[0].position or {}):
+            while ends and any(self._source.is_reached(its, ends[0].position or {}) for its in places):
                 ends.popleft()
         except WarpError:
             return None
         unreached = time.monotonic() - ends[0].at if ends else 0.0
-        return self._pace.lag(unreached, _age(stream.updated_at), is_held=holder is not None)
+        return self._pace.lag(unreached, _age(stream.updated_at))
 
     def _history(self, schema: str, reading: Reading, end: LogEnd | None) -> Iterator[Sample]:
         """Whether the source's log goes far enough back, where anybody may say so."""
@@ -272,17 +279,18 @@ def _takes_writes(destination: Destination) -> bool:
 def _reading(config: WarpConfig, schema: str, destination: Destination, facts: Facts) -> Reading:
     stream, states = destination.stream_state(schema), destination.table_states(schema)
     found = facts.figures(schema)
-    holders = _holders(schema, list(states), open_state(config, destination)) if stream is not None or states else {}
-    return Reading(time.monotonic(), stream, states, found, holders)
+    if stream is None and not states:
+        return Reading(time.monotonic(), stream, None, states, found, {})
+    with closing(open_state(config, destination)) as store:
+        place = noted_place(store, schema) if is_noted(destination.capabilities) else None
+        holders = _holders(schema, list(states), store)
+    return Reading(time.monotonic(), stream, place, states, found, holders)
 
 
 def _holders(schema: str, tables: Sequence[str], store: StateStore) -> dict[str, Holder | None]:
     """Who holds the stream (the empty name) and each table's batch lease."""
-    try:
-        batch = {name: store.lease_holder(batch_lease(TableId(schema, name))) for name in tables}
-        return {**batch, "": store.lease_holder(stream_lease(schema))}
-    finally:
-        store.close()
+    batch = {name: store.lease_holder(batch_lease(TableId(schema, name))) for name in tables}
+    return {**batch, "": store.lease_holder(stream_lease(schema))}
 
 
 def _by_kind(metric: Metric, labels: tuple[str, ...], counts: Mapping[str, int]) -> Iterator[Sample]:

@@ -79,12 +79,16 @@ def _plans(
 
 
 def _lines(plan: TablePlan) -> Iterator[str]:
-    size = f"about {plan.row_estimate:,} rows, {bytes_text(plan.byte_estimate)}"
+    known = f"about {plan.row_estimate:,} rows, {bytes_text(plan.byte_estimate)}"
+    size = "an unknown number of rows" if plan.is_query else known
     work = f"copy {size}" if plan.first_load else f"follow changes only ({size})"
     stored = f" -> {plan.stored.stored_schema}.{plan.stored.stored_table}" if plan.stored else ""
     yield f"{plan.table}{stored} ({plan.mode}): {work}"
     if plan.stops:
         yield f"    the table would stop: {plan.stops}"
+        return
+    if plan.is_query:
+        yield "    unknown: its rows are the result of a query, which a plan does not pay for"
         return
     if plan.stored is None:
         yield "    the sample has no row: the table is created when the first one comes"
@@ -121,7 +125,10 @@ def _total(plans: Sequence[TablePlan]) -> str:
     rows = sum(plan.row_estimate for plan in plans if plan.first_load)
     stopped = sum(bool(plan.stops) for plan in plans)
     stopping = f"{stopped} would stop, " if stopped else ""
-    return f"{created} to create, {altered} to alter, {stopping}about {rows:,} rows to copy. Nothing was written."
+    queries = sum(plan.is_query for plan in plans)
+    unknown = f" and {queries} unknown" if queries else ""
+    tables = f"{created} to create, {altered} to alter{unknown}"
+    return f"{tables}, {stopping}about {rows:,} rows to copy. Nothing was written."
 
 
 def _work_text(part: WorkLine) -> str:
@@ -142,8 +149,8 @@ def _document(plan: TablePlan) -> dict[str, Any]:
         "schema": plan.table.schema,
         "table": plan.table.name,
         "mode": plan.mode,
-        "rows": plan.row_estimate,
-        "bytes": plan.byte_estimate,
+        "rows": None if plan.is_query else plan.row_estimate,
+        "bytes": None if plan.is_query else plan.byte_estimate,
         "copy": plan.first_load,
         "changes": [_change_document(plan, change) for change in plan.changes],
         "sampled": plan.sampled,

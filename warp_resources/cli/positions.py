@@ -33,18 +33,20 @@ def batch_marker(config: WarpConfig, table: TableId, position: Position) -> Posi
     Raises:
         ConfigurationError: it has not the marker column, and a time with a zone.
     """
-    column = effective(config, table.schema, table.name).marker_column
+    settings = effective(config, table.schema, table.name)
+    column = settings.marker_column
     try:
         at = time_of(position)
     except OperatorError:
         at = None
-    if at is None or position.keys() != {"column", "value"} or position["column"] != column:
+    if at is None or position.keys() - {"zone"} != {"column", "value"} or position["column"] != column:
         example = json.dumps({"column": column, "value": "2024-05-01T00:00:00+00:00"}, ensure_ascii=False)
         raise ConfigurationError(
             f"The position is not one of {table}, a batch table: it needs its marker column and a time with a zone",
             remedy=f"Write it as '{example}'",
         )
-    return marker_at(column, at)
+    # Whoever sets it says a moment, from which on the clocks of the zone that is configured now are read.
+    return marker_at(column, at, settings.marker_timezone)
 
 
 def demand_start(unit: Unit, source: Source, position: Position) -> None:

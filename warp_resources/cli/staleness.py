@@ -10,8 +10,6 @@ from warp_resources.pipeline.options import write_interval
 
 IDLE_MARKER_SECONDS = 10.0
 """An idle stream of a destination that is cheap to write to moves its marker more often than this."""
-_COMMIT_SECONDS = 30.0
-"""What a commit may take beside the interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +29,11 @@ class Pace:
         """From then on a marker that has not moved is behind, whatever there is to do."""
         return max(IDLE_MARKER_SECONDS, self.idle_seconds * 1.5 + self.interval_seconds)
 
-    def lag(self, unreached: float, silent: float, *, is_held: bool) -> float:
+    def lag(self, unreached: float, silent: float) -> float:
         """How far a stream is behind, in seconds.
 
-        A held stream whose marker rests for longer than work would let it, where an idle one is saved rarely, has
-        nothing to write: what the log has beyond it is of others.
-
         Args:
-            unreached: since when the log has been further than the marker.
+            unreached: since when the log has been further than the stream has come.
             silent: for how long the marker has not moved.
-            is_held: a process has the stream's lease.
         """
-        if silent > self.silence_seconds:
-            return max(unreached, silent)
-        is_resting = is_held and silent > 2 * self.interval_seconds + _COMMIT_SECONDS
-        return 0.0 if is_resting else unreached
+        return max(unreached, silent) if silent > self.silence_seconds else unreached

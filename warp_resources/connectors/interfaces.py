@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -53,11 +53,15 @@ more, once an hour and for moments, and so does a look at the history of a strea
 
 @dataclass(frozen=True, slots=True)
 class SourceTable:
-    """A table that the source has: its size is an estimate."""
+    """A table that the source has: its size is an estimate.
+
+    ``is_query``: its rows are the result of a query that has to be paid for, such as a view's, and its size is unknown.
+    """
 
     name: str
     row_estimate: int
     byte_estimate: int
+    is_query: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +126,15 @@ class ReadLimits:
 class MarkedRange:
     """Rows of a batch table by marker column, ``since`` <= value < ``until``; None is open.
 
-    ``unmarked``: rows whose marker is null, missing or not a time are included.
+    ``unmarked``: rows whose marker is null, missing or not a time are included. ``timezone``: times without a zone, and
+    dates, are what clocks there show; where they are put back, such a row may be in two ranges, and is in one at least.
     """
 
     column: str
     since: datetime | None
     until: datetime | None
     unmarked: bool = True
+    timezone: str = "UTC"
 
 
 class ChangeStream(Protocol):
@@ -446,10 +452,13 @@ class Destination(Protocol):
         """
         ...
 
-    def abandon_idle_generations(self, schema: str, idle: timedelta) -> int:
+    def abandon_idle_generations(self, schema: str, idle: timedelta, is_held: Callable[[str], bool]) -> int:
         """Close, without removing anything, generations in which nothing was committed for ``idle``; how many.
 
-        An ``error_log`` row says so. Those whose slice lease is held are left open.
+        An ``error_log`` row says so. Those are left open of which a slice is read.
+
+        Args:
+            is_held: whether anybody holds the lease of this name; it may ask a server.
         """
         ...
 
@@ -606,6 +615,13 @@ class Destination(Protocol):
         """The smallest time in a column, None where it has none or takes seconds to find."""
         ...
 
+    def array_columns(self, table: TableId) -> tuple[str, ...]:
+        """The columns that the destination's options want to be arrays of its own, where they are made as JSON.
+
+        By source name. See ``Column.is_array``.
+        """
+        ...
+
     def estimate_work(self, workload: Workload) -> WorkEstimate | None:
         """What a schema will ask of the service in a day, against its limits; None where nothing is limited or billed.
 
@@ -640,6 +656,14 @@ class StateStore(Protocol):
 
     def lease_holder(self, name: str) -> Holder | None:
         """Who holds a lease that has not expired."""
+        ...
+
+    def note(self, lease: Lease, text: str) -> None:
+        """Keep a text beside a lease, if it is still ours; it goes when the lease does."""
+        ...
+
+    def noted(self, name: str) -> str | None:
+        """The text beside a lease that has not expired."""
         ...
 
     def end_frozen(self) -> None:

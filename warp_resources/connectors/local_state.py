@@ -18,20 +18,25 @@ from warp_resources.model.positions import Holder, Lease
 
 _BUSY_SECONDS = 2.0
 """How long to wait for another process: less than a lease lasts."""
-_FORMAT = 1
-_TABLES = (
-    "create table leases (name text primary key, token text not null, host text not null, pid integer not null,"
-    " started real not null, label text not null, renewed_at real not null, expires_at real not null)",
-    "create table mandates (schema_name text primary key, given_at real not null, expires_at real not null)",
-    f"pragma user_version = {_FORMAT}",
+_MIGRATIONS = (
+    (
+        "create table leases (name text primary key, token text not null, host text not null, pid integer not null,"
+        " started real not null, label text not null, renewed_at real not null, expires_at real not null)",
+        "create table mandates (schema_name text primary key, given_at real not null, expires_at real not null)",
+    ),
+    ("alter table leases add column note text",),
 )
+"""The statements that lead from format 0 to 1, from 1 to 2 and so on."""
+_FORMAT = len(_MIGRATIONS)
 # Of a clock that begins anew with the host, what was noted later than now is from before.
 _HOLDER = "select host, pid, started, label from leases where name = ? and renewed_at <= ?2 and expires_at > ?2"
-_TAKE = "insert or replace into leases values (?, ?, ?, ?, ?, ?, ?, ?)"
+_TAKE = "insert or replace into leases values (?, ?, ?, ?, ?, ?, ?, ?, null)"
 _RENEW = (
     "update leases set renewed_at = ?1, expires_at = ?2"
     " where name = ?3 and token = ?4 and renewed_at <= ?1 and expires_at > ?1"
 )
+_NOTE = "update leases set note = ? where name = ? and token = ?"
+_NOTED = "select note from leases where name = ? and renewed_at <= ?2 and expires_at > ?2"
 _RELEASE = "delete from leases where name = ? and token = ?"
 _SET_MANDATE = "insert or replace into mandates values (?, ?, ?)"
 _HAS_MANDATE = "select 1 from mandates where schema_name = ? and given_at <= ?2 and expires_at > ?2"
@@ -92,6 +97,15 @@ class LocalStateStore:
             found = connection.execute(_HOLDER, (name, time.monotonic())).fetchone()
             return None if found is None else Holder(*found)
 
+    def note(self, lease: Lease, text: str) -> None:
+        with self._writing() as connection:
+            connection.execute(_NOTE, (text, lease.name, lease.token))
+
+    def noted(self, name: str) -> str | None:
+        with self._connected() as connection:
+            found = connection.execute(_NOTED, (name, time.monotonic())).fetchone()
+            return None if found is None else found[0]
+
     def end_frozen(self) -> None:
         """A process that is frozen holds no lock of the file: no call here waits for anything while it has one."""
 
@@ -150,11 +164,12 @@ class LocalStateStore:
         return self._connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        if _format(connection) == 0:
+        if _format(connection) < _FORMAT:
             connection.execute("begin immediate")
             # Another process may have been first.
-            for statement in _TABLES if _format(connection) == 0 else ():
+            for statement in (one for migration in _MIGRATIONS[_format(connection) :] for one in migration):
                 connection.execute(statement)
+            connection.execute(f"pragma user_version = {max(_FORMAT, _format(connection))}")
             connection.execute("commit")
         found = _format(connection)
         if found != _FORMAT:

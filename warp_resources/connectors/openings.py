@@ -1,12 +1,17 @@
-"""Decides what a reading of a whole table is made of when it is opened, or gets further slices."""
+"""Decides what a reading of a whole table is made of, and which of its slices are told as read."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from warp_resources.errors import OperatorError
-from warp_resources.model.positions import GenerationState, KeyRange, SliceState, slice_name
+from warp_resources.model.positions import ChunkCommit, GenerationState, KeyRange, SliceState, slice_name
+from warp_resources.model.reports import FinishedSlice
+
+TOLD_FOR = timedelta(hours=2)
+"""How long a slice is told as read, also after its reading has ended."""
 
 
 def with_slices(
@@ -36,3 +41,18 @@ def with_slices(
         if name in wanted or name in reached
     )
     return replace(known, is_whole=removes_stale and len(slices) == len(ranges), slices=slices)
+
+
+def told_slices(told: Iterable[FinishedSlice], commit: ChunkCommit, at: datetime) -> tuple[FinishedSlice, ...]:
+    """The slices that are told as read, with the one of a commit if that was its last."""
+    recent = [one for one in told if one.finished_at > at - TOLD_FOR]
+    if commit.is_done:
+        recent.append(FinishedSlice(commit.table, commit.generation, commit.slice, at))
+    return tuple(recent)
+
+
+def recent_slices(told: Iterable[FinishedSlice], within: timedelta) -> list[FinishedSlice]:
+    """Those that were read to their end within a time, in that order."""
+    oldest = datetime.now(UTC) - within
+    recent = (one for one in told if one.finished_at > oldest)
+    return sorted(recent, key=lambda one: (one.finished_at, one.table, one.name))

@@ -125,12 +125,14 @@ def _kind(before: Column | None, after: Column | None) -> str:
         return "add_column" if before is None else "gone"
     if before.stored != after.stored and _stored_alike(before, after):
         return "rename_column"
-    return "bounds" if _stored_alike(before, after) else "alter_type"
+    is_same = _stored_alike(before, after) and before.is_array == after.is_array
+    return "bounds" if is_same else "alter_type"
 
 
 def _text(column: Column) -> str:
     """A type as people read it, with what else a change may be about."""
-    notes = [note for note in (_bounds(column.type), f"{column.family} keys" if column.family else "") if note]
+    family, array = f"{column.family} keys" if column.family else "", "array" if column.is_array else ""
+    notes = [note for note in (_bounds(column.type), family, array) if note]
     return f"{column.type} ({', '.join(notes)})" if notes else str(column.type)
 
 

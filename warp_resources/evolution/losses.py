@@ -19,6 +19,7 @@ CONVERSION = "conversion"
 CHARACTER_REMOVED = "character_removed"
 JSON_NUMBER = "json_number"
 NEGATIVE_ZERO = "negative_zero"
+NOT_AN_ARRAY = "not_an_array"
 TOO_MANY_DIGITS = "too_many_digits"
 TRUNCATION = "truncation"
 DUPLICATE_KEY = "duplicate_key"
@@ -35,6 +36,7 @@ _MESSAGES = {
     CHARACTER_REMOVED: "The value has a character that the destination cannot store",
     JSON_NUMBER: "The value has a number with more digits than JSON has in the destination",
     NEGATIVE_ZERO: "The column's type has no negative zero",
+    NOT_AN_ARRAY: "The value is no array, and its column holds nothing else",
     TRUNCATION: "The value has more digits, or a time of day, than its column's declared type",
     TOO_MANY_DIGITS: "The number has more digits than the destination can store",
     DUPLICATE_KEY: "Another row of the source has the same key",

@@ -10,7 +10,7 @@ from warp_resources.evolution.names import stored_names
 from warp_resources.evolution.overflow import listed, made_overflow_column, overflow_column
 from warp_resources.evolution.policy import Decision
 from warp_resources.model.capabilities import Capabilities
-from warp_resources.model.tables import ChangeKind, Column, ColumnType, SchemaChange, TableSchema
+from warp_resources.model.tables import ChangeKind, Column, ColumnType, Kind, SchemaChange, TableSchema
 
 _MOST_NAMED = 5
 
@@ -66,7 +66,8 @@ def _altered_columns(decisions: Sequence[Decision]) -> dict[str, Column]:
     altered = {}
     for decision in decisions:
         if decision.known is not None and decision.type is not None:
-            after = replace(decision.known, type=decision.type, family=decision.family)
+            is_array = decision.known.is_array and decision.type.kind is Kind.JSON
+            after = replace(decision.known, type=decision.type, family=decision.family, is_array=is_array)
             if after != decision.known:
                 altered[decision.name] = after
     return altered

@@ -26,7 +26,8 @@ class Capabilities:
     Names of tables and columns: ``refused_in_names``: characters that they cannot have. ``name_categories``: the
     Unicode categories, or their first letters, that their characters are of; none: any. ``column_symbols``:
     characters beyond these that columns may have. ``reserved_name_prefixes``: what they cannot begin with, in whatever
-    case. ``schema_pattern``: a regular expression that a schema's whole name matches.
+    case. ``schema_pattern``: a regular expression that a schema's whole name matches. ``keeps_schema_names``: the
+    metadata has tables that are named after the schemas, wherever the tables of these land.
 
     Numbers: ``numeric_specials``: NUMERIC has NaN and the infinities. ``numeric_scale``: it keeps zeros at the end of a
     fraction. ``declared_digits``: as ``numeric_digits``, of a column that was declared with a precision; None: the
@@ -57,6 +58,7 @@ class Capabilities:
     column_symbols: str = ""
     reserved_name_prefixes: tuple[str, ...] = ()
     schema_pattern: str | None = None
+    keeps_schema_names: bool = False
     numeric_specials: bool = True
     numeric_scale: bool = True
     declared_digits: tuple[int, int] | None = None

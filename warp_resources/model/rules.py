@@ -19,6 +19,7 @@ class TableRules:
     ``types`` and ``names``: the declared type and the wanted stored name of columns, by source name.
     ``rejected_share``: the share of rows that may be refused by the destination before that counts as a failure
     of the whole table; 0 where no row may be set aside at all.
+    ``arrays``: the columns, by source name, that are the destination's own arrays if they are made as JSON.
     """
 
     new_columns: str = EVOLVE
@@ -27,6 +28,7 @@ class TableRules:
     types: Mapping[str, ColumnType] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
     rejected_share: float = 0.1
+    arrays: tuple[str, ...] = ()
 
 
 NO_RULES = TableRules()

@@ -89,6 +89,8 @@ class Column:
 
     ``family``: of a key column, which keys it holds so far (see ``arrow.keys``); else empty.
     ``rewrite``: where its values are while a change to ``type`` goes on; None where they are all in ``stored``.
+    ``is_array``: of JSON, the destination has its own array of it: no other value has a place there, and nothing is
+    the same as an array without elements.
     """
 
     name: str
@@ -96,6 +98,7 @@ class Column:
     type: ColumnType
     family: str = ""
     rewrite: Rewrite | None = None
+    is_array: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,66 +2,56 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
-from contextlib import closing
 from datetime import timedelta
 
-from warp_resources.connectors.interfaces import Destination, ReadLimits, Source, SourceScope
-from warp_resources.errors import HistoryLost
-from warp_resources.model.positions import Position
+from warp_resources.connectors.interfaces import Destination, Source, SourceScope, StateStore
+from warp_resources.model.capabilities import Capabilities
+from warp_resources.model.positions import Position, stream_lease
 
 POLL_SECONDS = 0.1
-OFTEN = timedelta(seconds=10)
-"""A destination where an idle stream saves its position less often is asked less often, and the log beside it."""
+NOTE_EVERY = timedelta(seconds=5)
+"""How often an idle stream notes its place where the destination saves it less often."""
 _RARE_POLL_SECONDS = 1.0
-_SEARCH_SECONDS = 5.0
-_WAIT = timedelta(milliseconds=200)
-_ONE = ReadLimits(1, 2**20)
+
+
+def is_noted(capabilities: Capabilities) -> bool:
+    """Whether an idle stream notes its place beside its lease, since making it durable costs too much for that."""
+    return capabilities.idle_save > 2 * NOTE_EVERY
+
+
+def noted_place(store: StateStore, schema: str) -> Position | None:
+    """Up to where the process that holds a schema's stream has found nothing to write; None: it noted nothing."""
+    text = store.noted(stream_lease(schema))
+    place: Position | None = None if text is None else json.loads(text)
+    return place
 
 
 def seconds_to_arrive(
     source: Source,
     destination: Destination,
+    store: StateStore,
     scope: SourceScope,
     within: timedelta,
     stop: threading.Event | None = None,
 ) -> float | None:
     """How long it is until all that is in the log now has been committed; None if it takes longer, or is to stop.
 
-    An idle stream saves its position every few seconds, so that is what it may take at most; where it does so
-    rarely, a log that has nothing of the scope after the position is as good.
+    An idle stream saves or notes its place every few seconds, so that is what it may take at most.
     """
     target = source.log_end(scope)
     stop = stop or threading.Event()
-    is_rare = destination.capabilities.idle_save > OFTEN
+    is_rare = is_noted(destination.capabilities)
     began = time.monotonic()
     while True:
         state = destination.stream_state(scope.schema)
+        places = [None if state is None else state.position, noted_place(store, scope.schema) if is_rare else None]
         waited = time.monotonic() - began
-        if state is not None and source.is_reached(state.position, target):
-            return waited
-        if state is not None and is_rare and _has_nothing(source, scope, state.position, target):
+        if any(place is not None and source.is_reached(place, target) for place in places):
             return waited
         if waited > within.total_seconds():
             return None
         if stop.wait(_RARE_POLL_SECONDS if is_rare else POLL_SECONDS):
             return None
-
-
-def _has_nothing(source: Source, scope: SourceScope, after: Position, target: Position) -> bool:
-    """Whether the log has proved to have nothing of the scope between two positions."""
-    until = time.monotonic() + _SEARCH_SECONDS
-    try:
-        with closing(source.stream(scope, after)) as stream:
-            while time.monotonic() < until:
-                changes = stream.next(_ONE, _WAIT)
-                if changes is None:
-                    continue
-                if changes.tables or changes.events:
-                    return False
-                if source.is_reached(changes.position, target):
-                    return True
-    except HistoryLost:
-        return False
-    return False

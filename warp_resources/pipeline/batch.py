@@ -14,7 +14,7 @@ from warp_resources.model.positions import BatchCommit, Position, TableState, ba
 from warp_resources.pipeline.correlation import correlated
 from warp_resources.pipeline.engine import BATCH, Engine
 from warp_resources.pipeline.hash_tick import HASH, compare_and_write
-from warp_resources.pipeline.marker import capped, highest, later, time_of
+from warp_resources.pipeline.marker import capped, highest, in_zone, later, time_of
 from warp_resources.pipeline.parallel import ALONE, ReadingWish, read_to_end
 from warp_resources.pipeline.replicate import ABANDONED_AFTER
 from warp_resources.pipeline.report import SyncReport
@@ -58,7 +58,7 @@ def sync_table(
         report = _load(engine, state, named if full_resync else None, wish) if must_load else _tick(engine, state)
         Rewriter(engine, {name}).finish()
         # After the reading, so that whoever comes back to one that rested for long goes on with it.
-        engine.destination.abandon_idle_generations(table.schema, ABANDONED_AFTER)
+        engine.destination.abandon_idle_generations(table.schema, ABANDONED_AFTER, engine.leases.is_held)
         WaitingRows(engine).try_all()
         status = "stopped" if engine.stop.is_set() else "success"
         engine.destination.record_run(engine.run_id, table, BATCH, status, end=report.position)
@@ -79,7 +79,8 @@ def sync_window(
     report = SyncReport(table)
     with correlated(engine.unit.config, table=str(table)), engine.leases.holding(batch_lease(table)):
         state = engine.destination.seize_table(table, BATCH)
-        marked = MarkedRange(settings.partitions.column or settings.marker_column, since, until, unmarked)
+        column = settings.partitions.column or settings.marker_column
+        marked = MarkedRange(column, since, until, unmarked, settings.marker_timezone)
         for batch in engine.source.read_marked(engine.scope, name, marked, engine.chunk_limits(name)):
             engine.leases.demand(batch_lease(table))
             receipt = engine.writer.write([batch], BatchCommit(table, state.epoch, None, counted_as=WINDOW))
@@ -122,17 +123,19 @@ def _load(engine: Engine, state: TableState, generation: str | None, wish: Readi
 
 def _tick(engine: Engine, state: TableState) -> SyncReport:
     table, settings = state.table, engine.unit.settings(state.table.name)
+    column, zone = settings.marker_column, settings.marker_timezone
     if settings.strategy == HASH:
         return compare_and_write(engine, state)
     report = SyncReport(table, position=state.position)
     # No marker may pass the clock at the start: a row that changes during the read is found next time.
     started = engine.now()
-    marker = _usable(state.position, settings.marker_column)
-    marked = MarkedRange(settings.marker_column, _since(marker, started, settings.lookback), None, unmarked=True)
+    marker = _usable(state.position, column, zone)
+    since = _since(marker, started, settings.lookback)
+    marked = MarkedRange(column, since, None, unmarked=True, timezone=zone)
     batches = engine.source.read_marked(engine.scope, table.name, marked, engine.chunk_limits(table.name))
     for batch, is_last in _with_last(batches):
         engine.leases.demand(batch_lease(table))
-        marker = later(marker, capped(highest(batch, settings.marker_column), started))
+        marker = later(marker, capped(highest(batch, column, zone), started))
         commit = BatchCommit(table, state.epoch, marker if is_last else None)
         failpoint("tick.read")
         report.add(engine.writer.write([batch], commit).tables.get(table))
@@ -142,9 +145,9 @@ def _tick(engine: Engine, state: TableState) -> SyncReport:
     return report
 
 
-def _usable(marker: Position | None, column: str) -> Position | None:
+def _usable(marker: Position | None, column: str, zone: str) -> Position | None:
     """A marker of another column says nothing of this one: then everything is read again."""
-    return marker if marker is not None and marker.get("column") == column else None
+    return in_zone(marker, zone) if marker is not None and marker.get("column") == column else None
 
 
 def _since(marker: Position | None, started: datetime, lookback: timedelta) -> datetime | None:

@@ -34,7 +34,7 @@ def keys_behind(sides: Sides, table: TableId) -> frozenset[str]:
         return frozenset()
     state = sides.destination.table_states(table.schema).get(table.name)
     aside = state.aside_position if state is not None else None
-    if aside is None and _is_streaming(sides) and _arrives(sides):
+    if aside is None and _arrives(sides):
         return frozenset()
     stream = sides.destination.stream_state(table.schema)
     position = aside or (stream.position if stream is not None else None)
@@ -52,13 +52,12 @@ def keys_moved(sides: Sides, table: TableId, position: Position | None) -> froze
     return _changed_since(sides, table, position)
 
 
-def _is_streaming(sides: Sides) -> bool:
-    with closing(open_state(sides.unit.config, sides.destination)) as store:
-        return store.lease_holder(stream_lease(sides.unit.schema)) is not None
-
-
 def _arrives(sides: Sides) -> bool:
-    return seconds_to_arrive(sides.source, sides.destination, sides.scope, ARRIVAL, sides.stop) is not None
+    """Whether somebody streams, and is in time."""
+    with closing(open_state(sides.unit.config, sides.destination)) as store:
+        if store.lease_holder(stream_lease(sides.unit.schema)) is None:
+            return False
+        return seconds_to_arrive(sides.source, sides.destination, store, sides.scope, ARRIVAL, sides.stop) is not None
 
 
 def _changed_since(sides: Sides, table: TableId, position: Position) -> frozenset[str]:

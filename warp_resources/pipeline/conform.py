@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from warp_resources.arrow.rows import no_rows, row_numbers
 from warp_resources.arrow.widths import may_exceed, row_widths
 from warp_resources.errors import TableFailure
+from warp_resources.evolution.arrays import arrays_only, with_arrays
 from warp_resources.evolution.contract import obey
 from warp_resources.evolution.declared import decide_declared
 from warp_resources.evolution.deletion import reserved_names, with_deletion
@@ -160,6 +161,7 @@ def _fit(
     parted = part(ruled.decisions, basis, capabilities, room)
     reserved = reserved_names(basis, rules.flag)
     planned = plan(basis, parted.columns, capabilities, (*reserved, *rules.names.values()), parted.overflow)
+    planned = with_arrays(planned, basis, rules.arrays) if rules.arrays else planned
     planned = with_names(planned, basis, rules.names, reserved, capabilities)
     planned = with_deletion(planned, basis, rules.flag, capabilities)
     filled = _fill(parted.columns, planned.schema, keys, capabilities)
@@ -250,11 +252,13 @@ def _decisions(
 def _fill(
     decisions: Sequence[Decision], schema: TableSchema, keys: Keys, capabilities: Capabilities
 ) -> dict[str, Filled]:
-    types = {column.name: column.type for column in schema.columns}
+    columns = {column.name: column for column in schema.columns}
     filled = {name: Filled(values, ()) for name, values in keys.stored.items()}
     for decision in decisions:
-        if decision.name in types and decision.name not in filled:
-            filled[decision.name] = fill(decision, types[decision.name], keys.length, capabilities)
+        column = columns.get(decision.name)
+        if column is not None and decision.name not in filled:
+            its = fill(decision, column.type, keys.length, capabilities)
+            filled[decision.name] = arrays_only(its, decision.name) if column.is_array else its
     return filled
 
 

@@ -25,6 +25,7 @@ class TablePlan:
 
     ``first_load``: all of its rows would be copied. ``stored`` is the table as it would be afterwards,
     None where the sample has no row. ``stops``: why the table's contract would stop it, empty where it would not.
+    ``is_query``: its rows are the result of a query that costs, so there is no sample, and no size either.
     """
 
     table: TableId
@@ -38,6 +39,7 @@ class TablePlan:
     set_aside: int = 0
     discards: tuple[Discard, ...] = ()
     stops: str = ""
+    is_query: bool = False
 
 
 def plan_unit(unit: Unit, source: Source, destination: Destination) -> Iterator[TablePlan]:
@@ -66,7 +68,10 @@ def _plan(
         byte_estimate=found.byte_estimate,
         first_load=is_new and (settings.full_load_enabled or unit.mode != STREAM),
         stored=known,
+        is_query=found.is_query,
     )
+    if plan.is_query:
+        return plan
     limits = ReadLimits(SAMPLE_ROWS, unit.max_bytes)
     try:
         batch = source.read_chunk(unit.scope, found.name, KeyRange(), None, limits, None).batch
@@ -94,5 +99,5 @@ def _conformed(
         known,
         stored_schema=settings.destination_schema,
         capabilities=destination.capabilities,
-        rules=rules_of(settings),
+        rules=rules_of(settings, destination.array_columns(batch.table)),
     )

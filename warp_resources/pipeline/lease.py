@@ -92,6 +92,10 @@ class LeaseKeeper:
         with self._guard:
             return name in self._held
 
+    def is_held(self, name: str) -> bool:
+        """Whether any process holds a lease."""
+        return self._store.lease_holder(name) is not None
+
     @contextmanager
     def holding(self, name: str) -> Iterator[None]:
         """A lease for the length of a block; raises ``LeaseHeld`` at its start."""
@@ -100,6 +104,17 @@ class LeaseKeeper:
             yield
         finally:
             self.let_go(name)
+
+    def note(self, name: str, text: str) -> None:
+        """Keep a text beside a lease, for others to read; where that cannot be done, it is for the next time."""
+        with self._guard:
+            lease = self._held.get(name)
+        if lease is None:
+            return
+        try:
+            self._store.note(lease, text)
+        except WarpError as error:
+            log.warning("note of a lease not written", lease=name, error=str(error))
 
     def demand(self, name: str) -> None:
         """Raise ``FencedOut`` where the lease was lost to another process, or is no longer renewed."""

@@ -15,6 +15,7 @@ _ADVICE = {
     "character_removed": "The destination cannot store a character of it, which was removed; the record here is whole",
     "json_number": "A number in it has more digits than JSON has there, and is a string; the record here is whole",
     "negative_zero": "The column's type has no negative zero; the record here is whole",
+    "not_an_array": "The column holds arrays alone: make it one at the source, which brings the row again",
     "new_column_quarantined": "It brings a field that the contract takes no column for: set new_columns, then replay",
     "type_change_quarantined": "The contract keeps the type of the column: set type_changes, then replay",
     "row_too_wide": "The row takes more room than the destination has: drop fields under columns, then replay",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -100,6 +101,8 @@ def _read(
             if taken_over > MOST_TAKEN_OVER:
                 raise
             log.warning("slice was taken over", table=str(reading.table), reason=str(fenced))
+            # Two that find no lease of each other would fence each other for ever, at the same pace.
+            engine.stop.wait(random.uniform(0, HELD_ELSEWHERE_SECONDS * 3**taken_over))
         current = state_of(engine.destination, reading)
         if current is not None and current.is_read:
             watch.note(current)

@@ -15,6 +15,7 @@ from warp_resources.errors import HistoryLost
 from warp_resources.failpoints import failpoint
 from warp_resources.model.batches import ErrorEntry
 from warp_resources.model.positions import Aside, Position, StreamCommit, StreamState, TableState, stream_lease
+from warp_resources.pipeline.arrival import is_noted
 from warp_resources.pipeline.aside import AsideTables, entry_of
 from warp_resources.pipeline.catch_up import catch_up
 from warp_resources.pipeline.correlation import correlated
@@ -95,7 +96,7 @@ def _refuse_aside(run: StreamRun) -> None:
 def _stream(run: StreamRun, lease: str, request: Request) -> None:
     engine = run.engine
     # First: a table whose first load rested for too long gets another one.
-    engine.destination.abandon_idle_generations(engine.unit.schema, ABANDONED_AFTER)
+    engine.destination.abandon_idle_generations(engine.unit.schema, ABANDONED_AFTER, engine.leases.is_held)
     _cover(run)
     if request.full_resync:
         _resync_all(run)
@@ -248,6 +249,8 @@ def _idle(run: StreamRun) -> None:
     quiet_seconds = time.monotonic() - run.saved_at
     if quiet_seconds > run.engine.destination.capabilities.idle_save.total_seconds():
         run.save_position()
+    elif is_noted(run.engine.destination.capabilities):
+        run.note_position()
     if quiet_seconds > QUIET_SECONDS:
         run.engine.has_worked = True
 

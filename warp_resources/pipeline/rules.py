@@ -9,8 +9,12 @@ from warp_resources.model.tables import ColumnType, Kind
 from warp_resources.pipeline.shape import HASH, MASK
 
 
-def rules_of(settings: TableSettings) -> TableRules:
-    """The contract of a table, how it keeps deletes, and what its columns must be."""
+def rules_of(settings: TableSettings, arrays: tuple[str, ...] = ()) -> TableRules:
+    """The contract of a table, how it keeps deletes, and what its columns must be.
+
+    Args:
+        arrays: the columns that the destination is to have as arrays of its own.
+    """
     return TableRules(
         new_columns=settings.new_columns,
         type_changes=settings.type_changes,
@@ -18,6 +22,7 @@ def rules_of(settings: TableSettings) -> TableRules:
         types=_types(settings),
         names={name: its.rename for name, its in settings.columns.items() if its.rename},
         rejected_share=settings.max_rejected_share if settings.dead_letter_queue else 0.0,
+        arrays=arrays,
     )
 
 

@@ -27,10 +27,13 @@ def _problems(config: WarpConfig, capabilities: Capabilities) -> Iterator[Proble
         refusal = schema_refusal(shared, capabilities)
         if refusal:
             yield Problem(("destination", "schema"), f"found {shared!r}, {refusal}; another name is allowed")
-        return
+        if not capabilities.keeps_schema_names:
+            return
     for schema in config.schemas:
         refusal = schema_refusal(schema.name, capabilities)
         if refusal:
             database = schema_settings(config, schema.name).database
-            remedy = f"give it another name, with database: {database}; or set destination.schema"
+            remedy = f"give it another name, with database: {database}"
+            if not capabilities.keeps_schema_names:
+                remedy += "; or set destination.schema"
             yield Problem(("schemas", schema.name, "name"), f"found {schema.name!r}, {refusal}; {remedy}")

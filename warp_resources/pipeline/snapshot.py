@@ -63,7 +63,8 @@ def open_generation(
     ceiling = None
     if has_marker(engine, table):
         # Whatever changes after this moment is for the ticks that follow, however long the reading takes.
-        ceiling = marker_at(engine.unit.settings(table.name).marker_column, engine.now())
+        settings = engine.unit.settings(table.name)
+        ceiling = marker_at(settings.marker_column, engine.now(), settings.marker_timezone)
     opened = engine.destination.open_generation(table, generation, slices, ceiling)
     failpoint("generation.opened")
     log.info("snapshot opened", table=str(table), generation=generation, slices=len(opened.slices))
@@ -183,7 +184,8 @@ def _read_chunk(
         engine.scope, table.name, part.range, resume, engine.chunk_limits(table.name), not_before(engine.source, basis)
     )
     if has_marker(engine, table):
-        high = later(high, highest(chunk.batch, engine.unit.settings(table.name).marker_column))
+        settings = engine.unit.settings(table.name)
+        high = later(high, highest(chunk.batch, settings.marker_column, settings.marker_timezone))
         high = capped(high, time_of(generation.ceiling)) if generation.ceiling else high
     commit = ChunkCommit(
         table=table,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Collection, Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,8 +13,9 @@ import structlog
 from warp_resources.errors import TableFailure, TableSlow
 from warp_resources.failpoints import failpoint
 from warp_resources.model.batches import Changes, ErrorEntry, TableBatch, TableEventKind
-from warp_resources.model.positions import Aside, GenerationState, Position, StreamCommit
+from warp_resources.model.positions import Aside, GenerationState, Position, StreamCommit, stream_lease
 from warp_resources.model.tables import TableId
+from warp_resources.pipeline.arrival import NOTE_EVERY
 from warp_resources.pipeline.aside import AsideTables, entry_of, write_cut
 from warp_resources.pipeline.engine import Engine
 from warp_resources.pipeline.new_tables import Verdict, barred, is_quarantined, verdict_on
@@ -46,6 +48,7 @@ class StreamRun:
     ignored: set[str] = field(default_factory=set)
     moved: Position | None = None
     saved_at: float = field(default_factory=time.monotonic)
+    noted_at: float = field(default_factory=time.monotonic)
 
     def write(self, changes: Changes) -> None:
         """Commit one cut, admitting tables that it brings for the first time, without those that cannot take part."""
@@ -84,6 +87,13 @@ class StreamRun:
             return
         commit = replace(self.fence, position=self.moved)
         self._committed(commit, self.engine.writer.write([], commit).stream_sequence)
+
+    def note_position(self) -> None:
+        """Tell others how far a quiet stream has come, where saving that costs too much to do it often."""
+        if self.moved is None or time.monotonic() - self.noted_at < NOTE_EVERY.total_seconds():
+            return
+        self.noted_at = time.monotonic()
+        self.engine.leases.note(stream_lease(self.engine.unit.schema), json.dumps(self.moved))
 
     def position(self) -> Position:
         """Everything up to here has been written, durably or with nothing to write."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -67,6 +68,21 @@ def _nothing_to_compare(sides: Sides, table: TableId) -> str:
     return "" if has_table(sides.source, sides.scope, table.name) else _GONE
 
 
+def _primary_key(table: TableId, names: Sequence[str], text: str) -> str:
+    """A stored key as a JSON object by column; only a row that somebody else has put in has another one."""
+    try:
+        found = key_object(names, text)
+        json.loads(found)
+    except ValueError as error:
+        raise OperatorError(
+            "The destination has a row that cartridge-warp did not write",
+            remedy=f"Delete it, or read the table anew: cartridge-warp resync --table {table}",
+            table=table,
+            key=text,
+        ) from error
+    return found
+
+
 class _Verifying:
     """One comparison of a table from its first chunk to its last doubt."""
 
@@ -90,7 +106,7 @@ class _Verifying:
             while self._goes_on() and (found := comparison.surplus(MOST_SUSPECTS, begun.sequence)):
                 key = sides.source.key(sides.scope, table.name) or ()
                 for its in found:
-                    primary_key = key_object(key, its.key_text)
+                    primary_key = _primary_key(table, key, its.key_text)
                     suspect = Suspect(its.key_text, primary_key, DifferenceKind.SURPLUS, its.sequence, is_fresh=False)
                     self._suspects.setdefault(its.key_text, suspect)
                 self._settle(comparison)

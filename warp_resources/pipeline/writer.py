@@ -115,7 +115,7 @@ class Writer:
             self._known.get(batch.table.name),
             stored_schema=self._stored_schema,
             capabilities=self._destination.capabilities,
-            rules=rules_of(settings),
+            rules=rules_of(settings, self._destination.array_columns(batch.table)),
             warns=self._warns,
         )
         _refuse_losses(table, settings)

@@ -8,21 +8,20 @@ from warp_resources.cli.staleness import Pace
 
 
 @pytest.mark.parametrize(
-    ("pace", "unreached", "silent", "is_held", "lag"),
+    ("pace", "unreached", "silent", "lag"),
     [
         # A marker that moves every five seconds, and at once with every change.
-        (Pace(0, 5), 3, 3, True, 3),
-        (Pace(0, 5), 0, 9, True, 0),
-        (Pace(0, 5), 0, 11, True, 11),
-        (Pace(0, 5), 25, 11, True, 25),
+        (Pace(0, 5), 3, 3, 3),
+        (Pace(0, 5), 0, 9, 0),
+        (Pace(0, 5), 0, 11, 11),
+        (Pace(0, 5), 25, 11, 25),
         # One that moves every half minute while there is work, and every ten minutes while there is none.
-        (Pace(30, 600), 28, 29, True, 28),
-        (Pace(30, 600), 300, 300, True, 0),
-        (Pace(30, 600), 300, 300, False, 300),
-        (Pace(30, 600), 1000, 1000, True, 1000),
-        (Pace(30, 600), 0, 0, True, 0),
+        (Pace(30, 600), 28, 29, 28),
+        (Pace(30, 600), 0, 300, 0),
+        (Pace(30, 600), 1000, 1000, 1000),
+        (Pace(30, 600), 0, 0, 0),
     ],
 )
-def test_lag(pace: Pace, unreached: float, silent: float, is_held: bool, lag: float) -> None:
+def test_lag(pace: Pace, unreached: float, silent: float, lag: float) -> None:
     # SPEC: P1
-    assert pace.lag(unreached, silent, is_held=is_held) == lag
+    assert pace.lag(unreached, silent) == lag

@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pytest
 
+from warp_resources.errors import OperatorError
 from warp_resources.model.batches import RawColumn, TableBatch, Variant
 from warp_resources.model.tables import ColumnType, Kind, TableId
-from warp_resources.pipeline.marker import capped, highest, later, time_of
+from warp_resources.pipeline.marker import capped, highest, in_zone, later, marker_at, time_of
 
 
 def batch(values: pa.Array, kind: Kind = Kind.TIMESTAMP_TZ, name: str = "updated_at") -> TableBatch:
@@ -55,3 +56,35 @@ def test_later_and_capped() -> None:
     assert capped(early, now) == early
     assert capped(early, now - timedelta(days=20_000)) != early
     assert capped(None, now) is None
+
+
+# SPEC: M2
+@pytest.mark.parametrize(
+    ("values", "kind", "moment"),
+    [
+        (pa.array([1721037600000], pa.timestamp("ms")), Kind.TIMESTAMP, datetime(2024, 7, 15, 8, tzinfo=UTC)),
+        (pa.array([datetime(2024, 10, 27, 2, 30)], pa.timestamp("us")), Kind.TIMESTAMP, datetime(2024, 10, 27, 0, 30)),
+        (pa.array([datetime(2024, 7, 15)], pa.date32()), Kind.DATE, datetime(2024, 7, 14, 22)),
+        (pa.array([1721037600000], pa.timestamp("ms", "UTC")), Kind.TIMESTAMP_TZ, datetime(2024, 7, 15, 10)),
+    ],
+    ids=str,
+)
+def test_times_without_a_zone_are_local_times(values: pa.Array, kind: Kind, moment: datetime) -> None:
+    marker = highest(batch(values, kind), "updated_at", "Europe/Berlin")
+    assert marker is not None
+    assert (time_of(marker), marker["zone"]) == (moment.replace(tzinfo=UTC), "Europe/Berlin")
+
+
+# SPEC: M2 T7
+def test_a_marker_of_another_zone_only_goes_back() -> None:
+    noon = datetime(2024, 7, 15, 12, tzinfo=UTC)
+    plain = marker_at("at", noon)
+    assert plain.keys() == {"column", "value"}
+    assert in_zone(plain, "UTC") == plain
+    # Noon on clocks of Berlin is ten o'clock, on those of New York it would be later.
+    assert in_zone(plain, "Europe/Berlin") == marker_at("at", noon - timedelta(hours=2), "Europe/Berlin")
+    assert in_zone(plain, "America/New_York") == marker_at("at", noon, "America/New_York")
+    back = in_zone(marker_at("at", noon, "America/New_York"), "UTC")
+    assert back == marker_at("at", noon - timedelta(hours=4))
+    with pytest.raises(OperatorError, match="markers set"):
+        in_zone({**plain, "zone": "Mars/Olympus"}, "UTC")

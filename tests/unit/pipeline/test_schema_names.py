@@ -51,3 +51,16 @@ def test_a_name_that_it_can_have(name: str) -> None:
 
 def test_all_land_where_destination_schema_says() -> None:
     open_destination(config(LONG, schema="landing")).close()
+
+
+# SPEC: C7, Z4
+def test_a_name_that_the_metadata_is_named_after() -> None:
+    named = WarpConfig.model_validate(
+        {
+            "source": {"type": "memory"},
+            "destination": {"type": "bigquery", "project": "p", "schema": "landing"},
+            "schemas": [{"name": "it's"}],
+        }
+    )
+    with pytest.raises(ConfigurationError, match=r"a character that the destination refuses; give it another name"):
+        open_destination(named)

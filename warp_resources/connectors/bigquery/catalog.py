@@ -84,8 +84,9 @@ class Catalog:
 
     def tables(self, scope: SourceScope) -> list[SourceTable]:
         """The tables and views of a scope in name order; a view counts as empty."""
-        found = (self._known(scope, name) for name in sorted(self._names(scope)) if scope.covers(name))
-        return [SourceTable(one.id.name, one.rows, one.bytes) for one in found if one is not None]
+        known = (self._known(scope, name) for name in sorted(self._names(scope)) if scope.covers(name))
+        found = [its for its in known if its is not None]
+        return [SourceTable(its.id.name, its.rows, its.bytes, is_query=not its.is_stored) for its in found]
 
     def key(self, scope: SourceScope, table: str) -> tuple[str, ...] | None:
         """The declared primary key, else the one that the user names, else what it was when the table was there."""

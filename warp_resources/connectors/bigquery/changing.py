@@ -24,6 +24,7 @@ from warp_resources.connectors.bigquery.control import (
     read_control,
 )
 from warp_resources.connectors.bigquery.errors import Collision, Refused
+from warp_resources.connectors.bigquery.merge import literal
 from warp_resources.connectors.bigquery.session import Parameter
 from warp_resources.connectors.bigquery.views import show_schemas
 from warp_resources.connectors.bigquery.warehouse import Warehouse
@@ -131,22 +132,22 @@ def _log_statements(warehouse: Warehouse, schema: str, draft: Draft) -> tuple[st
         parameters.append(ArrayQueryParameter("errors", "STRUCT", rows))
         statements += f"""insert into {warehouse.log("error_log")} (error_id, occurred_at, schema_name, table_name,
     column_name, error_type, severity, primary_key, message, action, run_id)
-select E.number, current_timestamp(), '{schema}', E.table_name, E.column_name, E.error_type, E.severity, E.primary_key,
-    E.message, E.action, E.run_id from unnest(@errors) as E;
+select E.number, current_timestamp(), {literal(schema)}, E.table_name, E.column_name, E.error_type, E.severity,
+    E.primary_key, E.message, E.action, E.run_id from unnest(@errors) as E;
 """
     if draft.versions:
         parameters.append(ArrayQueryParameter("versions", "STRUCT", [_version(its) for its in draft.versions]))
         statements += f"""insert into {warehouse.log("schema_registry")}
     (schema_name, table_name, version, columns, changes, applied_at, run_id, document)
-select '{schema}', V.table_name, V.version, parse_json(V.columns), parse_json(V.changes), current_timestamp(), V.run_id,
-    V.document from unnest(@versions) as V;
+select {literal(schema)}, V.table_name, V.version, parse_json(V.columns), parse_json(V.changes), current_timestamp(),
+    V.run_id, V.document from unnest(@versions) as V;
 """
         names = [name for its in draft.versions for name in _names(its)]
         if names:
             parameters.append(ArrayQueryParameter("names", "STRUCT", names))
             statements += f"""insert into {warehouse.log("name_map")}
     (schema_name, table_name, column_name, stored_name, is_table)
-select '{schema}', N.table_name, N.column_name, N.stored_name, N.is_table from unnest(@names) as N;
+select {literal(schema)}, N.table_name, N.column_name, N.stored_name, N.is_table from unnest(@names) as N;
 """
     return statements, parameters
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from warp_resources.connectors.bigquery.conversions import image, temporary_functions
+from warp_resources.connectors.bigquery.conversions import column_image, temporary_functions
 from warp_resources.connectors.bigquery.merge import KEY, SEQUENCE, literal
-from warp_resources.connectors.bigquery.narrowing import retyped
+from warp_resources.connectors.bigquery.narrowing import remade
 from warp_resources.connectors.bigquery.session import quoted
 from warp_resources.connectors.bigquery.staging import DELETE, ROW, Place
-from warp_resources.connectors.bigquery.types import stored_type
+from warp_resources.connectors.bigquery.types import no_value
 from warp_resources.model.tables import Column, TableId, TableSchema
 
 PRESENT, REMAINING = "present", "remaining"
@@ -76,9 +76,9 @@ def _differs(stored: TableSchema, wanted: TableSchema, places: Sequence[Place]) 
         # Rows that have the same key text have the same key.
         if column.name in wanted.key:
             continue
-        nothing = f"cast(null as {stored_type(column.type)})"
-        here = image(column.type, _present(stored, column) or nothing)
-        there = image(column.type, brought.get(column.stored, nothing))
+        nothing = no_value(column)
+        here = column_image(column, _present(stored, column) or nothing)
+        there = column_image(column, brought.get(column.stored, nothing))
         tests.append(f"{here} is distinct from {there}")
     return f"({' or '.join(tests)})" if tests else "false"
 
@@ -86,4 +86,4 @@ def _differs(stored: TableSchema, wanted: TableSchema, places: Sequence[Place]) 
 def _present(stored: TableSchema, wanted: Column) -> str | None:
     """What the table has in a column, as it would be once the column is of the wanted type."""
     known = stored.column(wanted.name)
-    return None if known is None else retyped(known.type, wanted.type, f"T.{quoted(known.stored)}")
+    return None if known is None else remade(known, wanted, f"T.{quoted(known.stored)}")

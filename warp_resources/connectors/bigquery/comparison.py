@@ -15,6 +15,7 @@ from warp_resources.connectors.bigquery.compare import (
     surplus_rows,
 )
 from warp_resources.connectors.bigquery.control import TableRow, read_control
+from warp_resources.connectors.bigquery.portions import portions
 from warp_resources.connectors.bigquery.session import quoted
 from warp_resources.connectors.bigquery.staging import (
     Staging,
@@ -100,8 +101,8 @@ class BigQueryComparison:
         later = self._row()
         latest = row.state.sequence if later is None else later.state.sequence
         found = [its for its in found if not since < its.sequence <= latest]
-        keys = ArrayQueryParameter("keys", "STRING", [its.key_text for its in found])
-        session.run(note_keys(seen), [keys], kind="compare")
+        for keys in portions(its.key_text for its in found):
+            session.run(note_keys(seen), [ArrayQueryParameter("keys", "STRING", keys)], kind="compare")
         return found
 
     def close(self) -> None:

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from google.cloud import bigquery
 from google.cloud.bigquery import ArrayQueryParameter, ScalarQueryParameter, StructQueryParameter
 from pydantic import TypeAdapter
 
 from warp_resources.connectors.bigquery.session import Parameter, Session, quoted
 from warp_resources.model.batches import ErrorEntry
 from warp_resources.model.positions import GenerationState, KeyRange, Position, StreamState, TableState
+from warp_resources.model.reports import FinishedSlice
 from warp_resources.model.tables import SchemaChange, TableId, TableSchema
 
 STREAM, BATCH = "stream", "batch"
@@ -42,12 +44,20 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A schema version whose statements are under way: they are repeated until it is registered."""
+    """A schema version whose statements are under way: they are repeated until it is registered.
+
+    ``errors``: what they have altered so far, whose earlier values may be gone.
+    """
 
     before: TableSchema | None
     after: TableSchema
     changes: tuple[SchemaChange, ...]
     run_id: str
+    errors: tuple[ErrorEntry, ...] = ()
+
+    def is_same(self, other: Intent | None) -> bool:
+        """Whether the other is this change, however far it has come."""
+        return other is not None and replace(other, errors=self.errors) == self
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +85,7 @@ class TableRow:
     plan: tuple[KeyRange, ...] = ()
     claims: Mapping[str, Claim] = field(default_factory=dict)
     readings: Mapping[str, Reading] = field(default_factory=dict)
+    finished: tuple[FinishedSlice, ...] = ()
     written: int = 0
     deleted: int = 0
     pending: int = 0
@@ -201,6 +212,14 @@ _OWN: TypeAdapter[SchemaRow] = TypeAdapter(SchemaRow)
 
 _COUNTED = ("written", "deleted", "pending", "aside")
 """Fields of the rows that are columns: the scripts that write them know the figures, nobody else does."""
+_FIELDS = [
+    *(bigquery.SchemaField(name, "STRING") for name in ("kind", "name", "part")),
+    bigquery.SchemaField("revision", "INTEGER"),
+    bigquery.SchemaField("body", "STRING"),
+    *(bigquery.SchemaField(name, "INTEGER") for name in _COUNTED),
+    bigquery.SchemaField("updated_at", "TIMESTAMP"),
+]
+"""All columns of a control table in its order, which is that of the answers."""
 
 
 def control_table(project: str, dataset: str, schema: str) -> str:
@@ -217,7 +236,7 @@ select '{SCHEMA_ROW}' as kind, '' as name, '' as part, 1 as revision, '{{}}' as 
 
 def read_control(session: Session, dataset: str, schema: str) -> ControlRows:
     """The rows of a schema as they are committed, without a job."""
-    found = session.rows(control_table(session.project, dataset, schema))
+    found = session.rows(control_table(session.project, dataset, schema), _FIELDS)
     own, revision = SchemaRow(), 0
     tables: dict[str, TableRow] = {}
     runs: dict[tuple[str, str, str], RunRow] = {}

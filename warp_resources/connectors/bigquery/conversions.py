@@ -7,7 +7,7 @@ from importlib.resources import files
 from warp_resources.arrow.lattice import FLOATS, INTEGERS
 from warp_resources.connectors.bigquery.types import stored_type
 from warp_resources.errors import OperatorError
-from warp_resources.model.tables import ColumnType, Kind
+from warp_resources.model.tables import Column, ColumnType, Kind
 
 _TEXTS = {
     Kind.BOOL: "cast({} as string)",
@@ -48,6 +48,11 @@ def image(column: ColumnType, value: str) -> str:
         return f"to_json_string({value})"
     # A cast to text would drop the sign of a zero.
     return f"format('%.17g', {value})" if column.kind in FLOATS else value
+
+
+def column_image(column: Column, value: str) -> str:
+    """The image of a column's value; of an array, no array is one without elements, as BigQuery stores it."""
+    return f"to_json_string(ifnull({value}, []))" if column.is_array else image(column.type, value)
 
 
 def canonical_text(column: ColumnType, value: str) -> str:

@@ -8,7 +8,7 @@ from warp_resources.connectors.bigquery.conversions import negative_zero, tempor
 from warp_resources.connectors.bigquery.layout import TableLayout, cluster_columns, partition_clause
 from warp_resources.connectors.bigquery.merge import KEY, SEQUENCE, SYNCED_AT
 from warp_resources.connectors.bigquery.session import quoted
-from warp_resources.connectors.bigquery.types import stored_type
+from warp_resources.connectors.bigquery.types import declared_type, stored_type
 from warp_resources.model.tables import TableSchema
 
 VERSION_LABEL = "cartridge_warp_version"
@@ -21,7 +21,7 @@ _KEY_TYPES = {"BIGNUMERIC", "BOOL", "DATE", "DATETIME", "INT64", "NUMERIC", "STR
 
 def wanted_columns(schema: TableSchema) -> dict[str, str]:
     """All columns that a table is to have, with their types, by stored name."""
-    columns = {column.stored: stored_type(column.type) for column in schema.columns}
+    columns = {column.stored: declared_type(column) for column in schema.columns}
     flag = {schema.flag: "BOOL"} if schema.flag else {}
     return columns | OWN_COLUMNS | flag
 
@@ -86,12 +86,18 @@ def rename_columns(table: str, pairs: Iterable[tuple[str, str]]) -> str:
     )
 
 
-def fill_column(table: str, new: str, old: str, expression: str) -> str:
-    """Put the converted values of one column into another; again does what is left. The rows left over are counted."""
-    left = f"{quoted(new)} is null and {quoted(old)} is not null"
+def fill_columns(table: str, columns: Sequence[tuple[str, str, str]]) -> str:
+    """Put the converted values of columns into others; again does what is left. What is left over is counted.
+
+    Args:
+        columns: the new name, the old name and the expression of each; the answer has a number for each.
+    """
+    left = [f"({quoted(new)} is null and {quoted(old)} is not null)" for new, old, _ in columns]
+    filled = [f"{quoted(new)} = if({quoted(old)} is null, null, {its})" for new, old, its in columns]
+    counted = [f"countif({its}) as left_over{number}" for number, its in enumerate(left)]
     return (
-        f"{temporary_functions()}\nupdate {table} as T set {quoted(new)} = {expression} where {left};\n"
-        f"select count(*) as left_over from {table} where {left};"
+        f"{temporary_functions()}\nupdate {table} as T set {', '.join(filled)} where {' or '.join(left)};\n"
+        f"select {', '.join(counted)} from {table};"
     )
 
 

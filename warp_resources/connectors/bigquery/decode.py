@@ -66,7 +66,7 @@ def raw_column(field: SchemaField, rows: pa.RecordBatch, *, extended: bool = Fal
         return _column(field, its, _spelled(values, interval_text))
     carrier = arrow_type(its)
     if values.type != carrier:
-        values = values.cast(carrier)
+        values = _doubles(values) if its.kind is Kind.DOUBLE else values.cast(carrier)
     if its.kind is Kind.INT64:
         its = ColumnType(Kind.INT64, exact=integers_are_exact(values))
     return _column(field, its, values)
@@ -80,12 +80,20 @@ def _spelled(values: pa.Array, spell: Callable[[Any], str]) -> pa.Array:
     return pa.array([None if value is None else spell(value) for value in values.to_pylist()], pa.string())
 
 
+def _doubles(values: pa.Array) -> pa.Array:
+    """Numbers of a snapshot that is older than the widening of their column, as the column has them now."""
+    return pa.array([None if value is None else float(value) for value in values.to_pylist()], pa.float64())
+
+
 def _decimals(values: pa.Array, scale: int | None) -> pa.Array:
     """Decimals as literals: of the declared scale, else without zeros at their ends."""
+    if pa.types.is_integer(values.type):
+        # The snapshot is older than the widening of the column.
+        values = values.cast(pa.decimal128(19, 0))
     if scale is not None:
-        # The result of a query does not know of the scale that its column was declared with.
-        wider = pa.decimal128 if pa.types.is_decimal128(values.type) else pa.decimal256
-        text = values.cast(wider(values.type.precision, scale)).cast(pa.string())
+        # Neither the result of a query nor an older snapshot knows of the scale that the column is declared with.
+        wider = pa.decimal128(38, scale) if pa.types.is_decimal128(values.type) else pa.decimal256(76, scale)
+        text = values.cast(wider).cast(pa.string())
         return _plain(text, values, lambda value: format(value, f".{scale}f"))
     text = values.cast(pa.string())
     short = pc.replace_substring_regex(text, r"\.?0*$", "") if values.type.scale > 0 else text

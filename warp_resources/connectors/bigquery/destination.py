@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from contextlib import closing as closing_of
 from datetime import datetime, timedelta
 from functools import partial
 from typing import ClassVar, TypeVar
@@ -33,6 +32,7 @@ from warp_resources.connectors.bigquery.layout import layout_of
 from warp_resources.connectors.bigquery.merge import literal
 from warp_resources.connectors.bigquery.options import BigQueryDestinationOptions
 from warp_resources.connectors.bigquery.quotas import estimated_work
+from warp_resources.connectors.bigquery.repeating import Unrepeated
 from warp_resources.connectors.bigquery.replaying import write_replay
 from warp_resources.connectors.bigquery.session import Session
 from warp_resources.connectors.bigquery.table_failures import concerning
@@ -54,7 +54,6 @@ from warp_resources.model.positions import (
     StreamCommit,
     StreamState,
     TableState,
-    slice_lease,
 )
 from warp_resources.model.reports import FinishedSlice, RunFigures
 from warp_resources.model.retention import RetentionPeriods
@@ -103,6 +102,7 @@ class BigQueryDestination:
         column_symbols="&%=+:'<>#|",
         reserved_name_prefixes=_RESERVED_PREFIXES,
         schema_pattern="[A-Za-z0-9_]+",
+        keeps_schema_names=True,
         min_interval=timedelta(seconds=30),
         idle_save=timedelta(minutes=10),
         patience=timedelta(seconds=20),
@@ -116,6 +116,10 @@ class BigQueryDestination:
         self._session = Session(options, job_timeout=options.transaction_timeout)
         self._warehouse = Warehouse(self._session, options.metadata_dataset, options.staging_dataset)
         self._layout = layout_of(options)
+        self._unrepeated = Unrepeated(self._layout)
+
+    def array_columns(self, table: TableId) -> tuple[str, ...]:
+        return self._layout.of(table).repeated
 
     def estimate_work(self, workload: Workload) -> WorkEstimate | None:
         return estimated_work(workload)
@@ -135,7 +139,9 @@ class BigQueryDestination:
         show_schemas(self._warehouse)
 
     def table_schemas(self, schema: str) -> dict[str, TableSchema]:
-        return {name: row.schema for name, row in self._read(schema).tables.items() if row.schema is not None}
+        found = {name: row.schema for name, row in self._read(schema).tables.items() if row.schema is not None}
+        self._unrepeated.tell(found.values())
+        return found
 
     def schema_versions(self, table: TableId, newest: int | None = None) -> list[SchemaVersion]:
         return versions.schema_versions(self._warehouse, table, newest) if self._row(table) is not None else []
@@ -218,20 +224,16 @@ class BigQueryDestination:
                 remaking.forget_readings(draft, table)
             opened = readings.open_generation(draft, table, generation, slices, ceiling, removes_stale=removes_stale)
             if is_gone and opened.is_whole:
-                remaking.forget_rows(draft, table)
+                remaking.forget_rows(draft, table, self._layout)
             return opened
 
         opened = self._change(table.schema, decide, "open")
-        if row is not None and is_gone and opened.is_whole:
-            remaking.make_again(self._warehouse, self._layout, row)
+        if is_gone and opened.is_whole:
+            self._make(table)
         return opened
 
-    def abandon_idle_generations(self, schema: str, idle: timedelta) -> int:
-        found = [its.state for row in self._read(schema).tables.values() for its in row.readings.values()]
-        if not found:
-            return 0
-        leases = self._held(slice_lease(state.table, part.name) for state in found for part in state.slices)
-        return self._change(schema, lambda draft: readings.abandon_idle(draft, idle, leases), "abandon")
+    def abandon_idle_generations(self, schema: str, idle: timedelta, is_held: Callable[[str], bool]) -> int:
+        return self._change(schema, lambda draft: readings.abandon_idle(draft, idle, is_held), "abandon")
 
     def generations(self, schema: str) -> list[GenerationState]:
         return readings.open_generations(Draft.of(self._read(schema)))
@@ -256,6 +258,7 @@ class BigQueryDestination:
         self._change(table.schema, lambda draft: readings.abandon(draft, table, generation, reason), "abandon")
 
     def write(self, batch: ConformedBatch) -> WriteReceipt:
+        self._unrepeated.tell(part.schema for part in batch.tables if part.changes)
         if isinstance(batch.commit, ReplayCommit):
             with concerning(self._warehouse, [part.schema for part in batch.tables]):
                 return write_replay(self._warehouse, self._layout, batch, batch.commit)
@@ -337,7 +340,7 @@ class BigQueryDestination:
         return reports.ended_runs(self._warehouse, schema, f"run_id = {literal(run_id)}")
 
     def finished_slices(self, schema: str, within: timedelta) -> list[FinishedSlice]:
-        return reports.finished_slices(self._read(schema))
+        return reports.finished_slices(self._read(schema), within)
 
     def comparison(self, table: TableId) -> AbstractContextManager[Comparison]:
         return comparison(self._warehouse, table)
@@ -377,15 +380,17 @@ class BigQueryDestination:
         for table in tables:
             row = known.get(table.name)
             if row is not None and remaking.is_gone(self._warehouse, row):
-                self._change(schema, partial(remaking.forget_rows, table=table), "remake")
-                remaking.make_again(self._warehouse, self._layout, row)
+                self._change(schema, partial(remaking.forget_rows, table=table, layout=self._layout), "remake")
+                self._make(table)
+
+    def _make(self, table: TableId) -> None:
+        """Make a table again that is gone."""
+        row = self._row(table)
+        if row is not None:
+            remaking.make_again(self._warehouse, self._layout, row)
 
     def _settle(self, table: TableId) -> None:
         """Finish a schema change of a table that somebody has begun."""
         row = self._row(table)
         if row is not None and row.intent is not None:
             finish(self._warehouse, self._layout, row.intent)
-
-    def _held(self, names: Iterable[str]) -> set[str]:
-        with closing_of(self.state_store()) as store:
-            return {name for name in names if store.lease_holder(name) is not None}

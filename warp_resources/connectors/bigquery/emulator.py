@@ -90,7 +90,7 @@ def repair() -> None:
     """Mend what local-bigquery 0.4.0 gets wrong, or gets wrong on this DuckDB."""
     _merge_inside_a_transaction()
     _bytes_of_typed_files()
-    _several_renames()
+    _several_alterations()
     _options_of_parse_json()
     _assignments_of_json()
     _queries_of_views()
@@ -143,14 +143,18 @@ def _bytes_of_typed_files() -> None:
     load._projection, load._decoded = project, decode
 
 
-def _several_renames() -> None:
-    """``alter table`` takes several ``rename column``, done in their order, all or none."""
+def _several_alterations() -> None:
+    """``alter table`` adds, renames or drops several columns, in their order, all or none."""
+    from local_bigquery.catalog import ddl as catalog
     from local_bigquery.jobs import query
+    from local_bigquery.sql import rules
     from local_bigquery.sql.dialect import BigQueryDialect
+    from local_bigquery.sql.rules import typing
     from sqlglot import exp
 
     parser: Any = BigQueryDialect.Parser
     parse_one, run = parser._parse_alter_table_rename, query._run
+    apply, annotate = catalog.apply, typing.annotate
 
     def parse(self: Any) -> Any:
         renames = [parse_one(self)]
@@ -160,8 +164,7 @@ def _several_renames() -> None:
         return renames
 
     def run_as_one(cursor: Any, tree: Any, *arguments: Any) -> Any:
-        is_alter = isinstance(tree, exp.Alter) and len(tree.args.get("actions") or ()) > 1
-        if not is_alter or not all(isinstance(action, exp.RenameColumn) for action in tree.args["actions"]):
+        if not is_of_columns(tree) or len(tree.args["actions"]) == 1:
             return run(cursor, tree, *arguments)
         cursor.execute("BEGIN")
         try:
@@ -172,6 +175,18 @@ def _several_renames() -> None:
             raise
         return statistics
 
+    def is_of_columns(tree: Any) -> bool:
+        actions = tree.args.get("actions") or [] if isinstance(tree, exp.Alter) else []
+        return bool(actions) and all(map(is_of_column, actions))
+
+    def is_of_column(action: Any) -> bool:
+        is_drop = isinstance(action, exp.Drop) and (action.args.get("kind") or "").upper() == "COLUMN"
+        return is_drop or isinstance(action, exp.ColumnDef | exp.RenameColumn)
+
+    # Each looks at all columns of the table, for each of those that are altered, and has nothing to do.
+    catalog.apply = lambda tree, *others: None if is_of_columns(tree) else apply(tree, *others)
+    index = rules.STATEMENT_RULES.index(annotate)
+    rules.STATEMENT_RULES[index] = lambda tree, its: tree if is_of_columns(tree) else annotate(tree, its)
     parser._parse_alter_table_rename, query._run = parse, run_as_one
 
 

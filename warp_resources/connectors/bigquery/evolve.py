@@ -45,19 +45,33 @@ def evolve(warehouse: Warehouse, layout: Layout, part: ConformedTable, commit: C
 
 def finish(warehouse: Warehouse, layout: Layout, intent: Intent) -> None:
     """Carry out what was announced, all of it or what is left of it, and register it."""
+
+    def keep(draft: Draft, errors: list[ErrorEntry]) -> None:
+        row = draft.table(intent.after.table)
+        if intent.is_same(row.intent):
+            draft.put(replace(row, intent=replace(intent, errors=tuple(errors))))
+
+    def register(draft: Draft) -> None:
+        row = draft.table(intent.after.table)
+        if row.intent is not None and intent.is_same(row.intent):
+            register_version(draft, row.intent)
+
+    schema = intent.after.table.schema
     try:
-        errors = apply_changes(warehouse.session, intent.before, intent.after, intent.changes, layout)
+        apply_changes(
+            warehouse.session,
+            intent.before,
+            intent.after,
+            intent.changes,
+            layout,
+            lambda errors: change(warehouse, schema, lambda draft: keep(draft, errors), kind="register"),
+        )
     except TableFailure:
         _withdraw(warehouse, intent)
         raise
     failpoint("ddl.applied")
 
-    def register(draft: Draft) -> None:
-        row = draft.table(intent.after.table)
-        if row.intent == intent:
-            register_version(draft, intent, errors)
-
-    change(warehouse, intent.after.table.schema, register, kind="register")
+    change(warehouse, schema, register, kind="register")
 
 
 def _withdraw(warehouse: Warehouse, intent: Intent) -> None:
@@ -70,13 +84,13 @@ def _withdraw(warehouse: Warehouse, intent: Intent) -> None:
 
     def withdraw(draft: Draft) -> None:
         row = draft.table(intent.after.table)
-        if row.intent == intent:
+        if intent.is_same(row.intent):
             draft.put(replace(row, intent=None))
 
     change(warehouse, intent.after.table.schema, withdraw, kind="withdraw")
 
 
-def register_version(draft: Draft, intent: Intent, errors: list[ErrorEntry]) -> None:
+def register_version(draft: Draft, intent: Intent) -> None:
     """Make a version the table's latest."""
     table = intent.after.table
     row = draft.table(table)
@@ -88,7 +102,7 @@ def register_version(draft: Draft, intent: Intent, errors: list[ErrorEntry]) -> 
     for made in intent.changes:
         counts[str(made.kind)] = counts.get(str(made.kind), 0) + 1
     draft.count(table.name, replace(its, schema_changes=counts))
-    for entry in errors:
+    for entry in intent.errors:
         draft.log_error(entry, intent.run_id)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 from google.api_core import exceptions as api
@@ -18,6 +18,7 @@ from warp_resources.connectors.bigquery.steps import (
     BEAR_VERSION,
     CREATED,
     DROP_LEFTOVERS,
+    DROPPED,
     FILLED,
     SWAPPED,
     Evolution,
@@ -48,12 +49,16 @@ def apply_changes(
     after: TableSchema,
     changes: tuple[SchemaChange, ...],
     layout: Layout,
-) -> list[ErrorEntry]:
-    """Make of a table what a version wants, and tell what that altered.
+    keep: Callable[[list[ErrorEntry]], None],
+) -> None:
+    """Make of a table what a version wants.
 
     Safe to repeat, by as many processes as like to and after a crash anywhere: each step is decided on the table as
     it is then, and one that another was faster with is no failure. Nobody may write rows of the earlier version
     meanwhile.
+
+    Args:
+        keep: is told what the changes altered, before the earlier values are dropped; once more after a crash there.
 
     Raises:
         TableFailure: stored values do not fit, or the table is somebody else's.
@@ -62,17 +67,16 @@ def apply_changes(
     table = quoted(session.project, after.stored_schema, after.stored_table)
     its = Evolution(table, before, after, changes, layout.of(after.table))
     done: frozenset[str] = frozenset()
-    errors: list[ErrorEntry] = []
     for _ in range(_STEPS_OF_A_CHANGE * (len(changes) + len(after.columns) + 2)):
         described = session.table(name)
         found = None if described is None else found_in(described)
         step = next_step(found, its, done)
         if step is None:
-            return errors
+            return
         if found is None:
             make_dataset(session, after.stored_schema)
-        elif step.name == DROP_LEFTOVERS:
-            errors += _lost_signs(session, its, found)
+        elif step.name == DROP_LEFTOVERS and (errors := list(_lost_signs(session, its, found))):
+            keep(errors)
         if step is BEAR_VERSION and described is not None:
             _bear_version(session, described, after.version)
         else:
@@ -110,9 +114,9 @@ def _do(session: Session, step: Step, table: TableId, name: str, found: Found | 
         if error.facts.get("status") == REFUSED:
             raise refused(error, table) from error
         raise
-    if step.refused is not None and answer and answer[0][0]:
-        its = step.refused
-        raise TableFailure(its.message, remedy=its.remedy, **its.facts, values=answer[0][0])
+    for its, values in zip(step.refused, answer[0].values() if answer else (), strict=False):
+        if values:
+            raise TableFailure(its.message, remedy=its.remedy, **its.facts, values=values)
     _come_by(step.point)
 
 
@@ -123,6 +127,8 @@ def _come_by(point: str) -> None:
         failpoint("ddl.filled")
     elif point == SWAPPED:
         failpoint("ddl.swapped")
+    elif point == DROPPED:
+        failpoint("ddl.dropped")
 
 
 def _bear_version(session: Session, table: bigquery.Table, version: int) -> None:

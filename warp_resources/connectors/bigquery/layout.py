@@ -23,11 +23,15 @@ _CLUSTERABLE = {"BIGNUMERIC", "BOOL", "DATE", "DATETIME", "INT64", "NUMERIC", "S
 
 @dataclass(frozen=True, slots=True)
 class TableLayout:
-    """What the rows of a table are kept together by: columns as the source names them; empty means no choice."""
+    """What the rows of a table are kept together by, and which columns are arrays where they are made as JSON.
+
+    Columns as the source names them; empty means no choice.
+    """
 
     partition_by: str = ""
     granularity: str = "day"
     cluster_by: tuple[str, ...] = ()
+    repeated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ def layout_of(options: BigQueryDestinationOptions) -> Layout:
     """The layout that options ask for."""
     return Layout(
         tuple(
-            (glob, TableLayout(its.partition_by or "", its.granularity, its.cluster_by))
+            (glob, TableLayout(its.partition_by or "", its.granularity, its.cluster_by, its.repeated))
             for glob, its in options.tables.items()
         )
     )

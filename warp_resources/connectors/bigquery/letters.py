@@ -10,6 +10,7 @@ import pyarrow as pa
 from google.cloud.bigquery import ArrayQueryParameter
 
 from warp_resources.connectors.bigquery.merge import KEY, SEQUENCE, Target, literal
+from warp_resources.connectors.bigquery.portions import portions
 from warp_resources.connectors.bigquery.session import Parameter, Session
 from warp_resources.connectors.bigquery.staging import DELETE, ERROR, LETTER, Section
 from warp_resources.model.batches import ConformedTable, DeadLetter, ErrorEntry
@@ -18,7 +19,6 @@ from warp_resources.model.tables import TableId
 
 TOLD = "told"
 """The status, while staged only, of a letter that a pending one tells of already."""
-_MOST_PARAMETER_BYTES = 4_000_000
 
 Loss = tuple[str | None, str | None, str, bytes]
 """What makes two letters of one table the same: key, column, reason and the digest of the record."""
@@ -166,7 +166,7 @@ def _pending(session: Session, target: Target, part: ConformedTable) -> dict[Los
     """The numbers of the table's pending letters by what they tell of; only of the part's keys where they are few."""
     its = target.schema.table
     keys = sorted({letter.key_text for letter in part.dead_letters if letter.key_text is not None})
-    is_small = sum(map(len, keys)) < _MOST_PARAMETER_BYTES
+    is_small = len([*portions(keys)]) <= 1
     narrowed = " and (key_text is null or key_text in unnest(@keys))" if is_small else ""
     rows = session.run(
         f"""select dead_letter_id, key_text, column_name, reason,
@@ -184,13 +184,10 @@ where schema_name = {literal(its.schema)} and table_name = {literal(its.name)} a
 def _newer(session: Session, target: Target, part: ConformedTable) -> set[str]:
     """Those keys of the part's letters that were written, deleted or set aside after its basis."""
     keys = sorted({letter.key_text for letter in part.dead_letters if letter.key_text is not None})
-    rows = session.run(
-        f"""select k from unnest(@keys) as k where not ({target.not_newer("k")})
-    or k in (select T.{KEY} from {target.table} as T where T.{SEQUENCE} > {target.basis})""",
-        [ArrayQueryParameter("keys", "STRING", keys)],
-        kind="letters",
-    )
-    return {row.k for row in rows}
+    statement = f"""select k from unnest(@keys) as k where not ({target.not_newer("k")})
+    or k in (select T.{KEY} from {target.table} as T where T.{SEQUENCE} > {target.basis})"""
+    asked = (ArrayQueryParameter("keys", "STRING", portion) for portion in portions(keys))
+    return {row.k for parameter in asked for row in session.run(statement, [parameter], kind="letters")}
 
 
 def _entries(part: ConformedTable, statuses: Sequence[str]) -> Iterable[tuple[ErrorEntry, bool]]:

@@ -18,6 +18,7 @@ from warp_resources.connectors.bigquery.tick_cost import TickCost
 from warp_resources.connectors.interfaces import MarkedRange, ReadLimits
 from warp_resources.errors import TableFailure
 from warp_resources.model.batches import TableBatch
+from warp_resources.model.local_times import shown_since, shown_until
 
 log = structlog.get_logger(__name__)
 
@@ -70,7 +71,7 @@ def marked_query(origin: Origin, marked: MarkedRange) -> tuple[str, list[ScalarQ
     name, its = quoted(field.name), type_name(field)
     bounds = [("since", ">=", marked.since), ("until", "<", marked.until)]
     given = [(label, sign, at) for label, sign, at in bounds if at is not None]
-    values = {label: marker_value(at, its, is_end=label == "until") for label, _, at in given}
+    values = {label: marker_value(at, its, marked.timezone, is_end=label == "until") for label, _, at in given}
     parameters = [ScalarQueryParameter(label, its, value) for label, value in values.items()]
     condition = " and ".join(f"{name} {sign} @{label}" for label, sign, _ in given)
     if marked.unmarked:
@@ -81,16 +82,15 @@ def marked_query(origin: Origin, marked: MarkedRange) -> tuple[str, list[ScalarQ
     return f"select {columns} from {origin.sql}" + (f" where {condition}" if condition else ""), parameters
 
 
-def marker_value(at: datetime, its: str, *, is_end: bool) -> Any:
-    """A time as a value of a marker's type: one without a zone is in UTC.
+def marker_value(at: datetime, its: str, zone: str = "UTC", *, is_end: bool) -> Any:
+    """A time as a value of a marker's type: one without a zone is what clocks of ``zone`` show.
 
     A row of a date may have changed at any time of the day: a range begins with the day that its start is in, and an
     end within a day takes in that day.
     """
-    moment = at.astimezone(UTC)
     if its == "TIMESTAMP":
-        return moment
-    naive = moment.replace(tzinfo=None)
+        return at.astimezone(UTC)
+    naive = shown_until(at, zone) if is_end else shown_since(at, zone)
     if its == "DATETIME":
         return naive
     day = naive.date()

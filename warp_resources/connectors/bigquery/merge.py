@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from warp_resources.connectors.bigquery.conversions import image, key_part
+from warp_resources.connectors.bigquery.conversions import column_image, key_part
 from warp_resources.connectors.bigquery.session import quoted
 from warp_resources.connectors.bigquery.staging import DELETE, ROW, Place
-from warp_resources.connectors.bigquery.types import stored_type
+from warp_resources.connectors.bigquery.types import no_value
 from warp_resources.model.tables import TableSchema
 
 KEY, SEQUENCE, SYNCED_AT = "_warp_key", "_warp_sequence", "_warp_synced_at"
@@ -75,7 +75,7 @@ def merge_rows(target: Target, places: Sequence[Place], *, if_different: bool, r
     columns = [column.stored for column in target.schema.columns]
     selected = ", ".join(f"{its.expression} as c{number}" for number, its in enumerate(places))
     numbers = {its.column.stored: f"N.c{number}" for number, its in enumerate(places)}
-    absent = {its.stored: f"cast(null as {stored_type(its.type)})" for its in target.schema.columns}
+    absent = {its.stored: no_value(its) for its in target.schema.columns}
     values = {name: numbers.get(name, absent[name]) for name in columns}
     own = {SEQUENCE: "N.sequence", SYNCED_AT: "current_timestamp()"}
     flag = {target.schema.flag: "false"} if target.schema.flag else {}
@@ -97,8 +97,8 @@ when not matched then insert ({names}) values (N.k, {", ".join(everything.values
 
 
 def _differs(schema: TableSchema, name: str, value: str) -> str:
-    its = next(column for column in schema.columns if column.stored == name).type
-    return f"{image(its, f'T.{quoted(name)}')} is distinct from {image(its, value)}"
+    its = next(column for column in schema.columns if column.stored == name)
+    return f"{column_image(its, f'T.{quoted(name)}')} is distinct from {column_image(its, value)}"
 
 
 def bury_keys(target: Target, row_sequence: str | None = None) -> str:

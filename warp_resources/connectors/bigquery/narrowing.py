@@ -8,11 +8,20 @@ from warp_resources.arrow.lattice import FLOATS, INTEGERS, TIMESTAMPS, join
 from warp_resources.connectors.bigquery.conversions import canonical_text, converted
 from warp_resources.connectors.bigquery.types import stored_type
 from warp_resources.errors import OperatorError
-from warp_resources.model.tables import ColumnType, Kind
+from warp_resources.model.tables import Column, ColumnType, Kind
 
 _BOUNDS = {Kind.INT16: 2**15, Kind.INT32: 2**31}
 _EXACT_FLOAT32 = 2**24
 _UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+
+
+def remade(before: Column, after: Column, value: str, *, is_key: bool = False) -> str:
+    """What a column holds as it is once the column has another type; as text, objects and arrays are their JSON."""
+    if before.is_array and not after.is_array:
+        return f"to_json_string({value})"
+    if before.type.kind is Kind.JSON and after.type.kind is Kind.TEXT:
+        return f"if({value} is null, null, coalesce({_text(before.type, value)}, to_json_string({value})))"
+    return retyped(before.type, after.type, value, is_key=is_key)
 
 
 def retyped(before: ColumnType, after: ColumnType, value: str, *, is_key: bool = False) -> str:

@@ -112,13 +112,13 @@ def _moment(value: date | time) -> str:
 
 
 def _extended_double(value: float) -> str:
-    text = double_text(value)
+    text = double_text(float(value))
     return text if math.isfinite(value) else f'{{"$numberDouble":"{text}"}}'
 
 
 _PLAIN: dict[str, Spell] = {
     "INT64": str,
-    "FLOAT64": lambda value: _number(double_text(value)),
+    "FLOAT64": lambda value: _number(double_text(float(value))),
     "BOOL": lambda value: "true" if value else "false",
     "NUMERIC": lambda value: decimal_text(plain_decimal(value)),
     "BIGNUMERIC": lambda value: decimal_text(plain_decimal(value)),

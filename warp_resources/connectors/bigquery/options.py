@@ -85,6 +85,12 @@ class BigQueryOptions(BaseModel):
             raise ValueError(f"the connection string cannot be read: {_FORM}")
         return unquote(parts.netloc), parse_qs(parts.query).get("location", [None])[0]
 
+    @property
+    def _dataset(self) -> str:
+        """What the connection string names beside the project; empty where it does not."""
+        given = self.connection_string
+        return "" if given is None else unquote(urlsplit(given.get_secret_value()).path.strip("/"))
+
 
 class BigQueryTableOptions(BaseModel):
     """How the rows of a new table are kept together; columns are named as the source names them."""
@@ -95,6 +101,9 @@ class BigQueryTableOptions(BaseModel):
     granularity: Literal["hour", "day", "month", "year"] = Field("day", description="How much goes into a partition.")
     cluster_by: Annotated[tuple[str, ...], Field(max_length=4)] = Field(
         (), description="Up to four columns that the table is clustered by; default: by its key."
+    )
+    repeated: tuple[str, ...] = Field(
+        (), description="Columns of arrays that are ARRAY<JSON> instead of JSON; what is no array is set aside."
     )
 
 
@@ -114,13 +123,22 @@ class BigQueryDestinationOptions(BigQueryOptions):
         "cartridge_warp_staging", description="The dataset of staging tables, each of which expires after a day."
     )
     tables: dict[str, BigQueryTableOptions] = Field(
-        {}, description="Partitions and clustering of new tables, by schema.table; globs allowed, the first counts."
+        {}, description="What new tables are made like, by schema.table; globs allowed, the first counts."
     )
     state_file: str | None = Field(
         None,
         description="The sqlite file of leases and mandates, unless state.connection_string is set; default: one per "
         "project and metadata dataset in the user's state folder.",
     )
+
+    @model_validator(mode="after")
+    def _names_no_dataset(self) -> Self:
+        if self._dataset:
+            raise ValueError(
+                f"the connection string names the dataset {self._dataset!r}, but each schema is written to a dataset "
+                f"of its own name: {_FORM}, and `schema` if all are to be in one"
+            )
+        return self
 
 
 class BigQuerySourceOptions(BigQueryOptions):
@@ -131,5 +149,15 @@ class BigQuerySourceOptions(BigQueryOptions):
     query_timeout: Seconds = Field(3600, description="Seconds after which a query for rows is given up.")
     max_tick_bytes: ByteSize | None = Field(
         ByteSize(10_000_000_000),
-        description="Most bytes that one tick of a table may read, as a number or such as 50GB; null for no limit.",
+        description="Most bytes that one tick of a table, or looking up rows of it by key, may read, as a number or "
+        "such as 50GB; null for no limit.",
     )
+
+    @model_validator(mode="after")
+    def _names_one_dataset(self) -> Self:
+        if self._dataset and self._dataset != self.database:
+            raise ValueError(
+                f"the connection string names the dataset {self._dataset!r}, which `database` does not: "
+                f"{_FORM}, and `database: {self._dataset}`"
+            )
+        return self

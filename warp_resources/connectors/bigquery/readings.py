@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 from warp_resources.connectors.bigquery.control import Claim, Draft, Reading, TableRow
-from warp_resources.connectors.openings import with_slices
+from warp_resources.connectors.openings import told_slices, with_slices
 from warp_resources.errors import FencedOut, GenerationClosed, OperatorError
 from warp_resources.model.batches import ErrorEntry
 from warp_resources.model.positions import (
@@ -88,6 +88,7 @@ def demand_claim(draft: Draft, commit: ChunkCommit) -> None:
 def move_slice(draft: Draft, commit: ChunkCommit) -> None:
     """Take a slice to where a chunk ends."""
     row = draft.table(commit.table)
+    row = replace(row, finished=told_slices(row.finished, commit, draft.at))
     _put(draft, row, row.readings[commit.generation].state.moved(commit))
 
 
@@ -134,14 +135,14 @@ def abandon_all(draft: Draft, table: TableId, reason: str) -> None:
         abandon(draft, table, generation, reason)
 
 
-def abandon_idle(draft: Draft, idle: timedelta, leases: Collection[str]) -> int:
+def abandon_idle(draft: Draft, idle: timedelta, is_held: Callable[[str], bool]) -> int:
     """End the readings that nobody has gone on with for a time; how many."""
     meant = [
         reading.state
         for row in draft.tables.values()
         for reading in row.readings.values()
         if reading.read_at < draft.at - idle
-        and not any(slice_lease(reading.state.table, part.name) in leases for part in reading.state.slices)
+        and not any(is_held(slice_lease(reading.state.table, part.name)) for part in reading.state.slices)
     ]
     for state in meant:
         abandon(draft, state.table, state.generation, f"nothing of it was read for {idle}")

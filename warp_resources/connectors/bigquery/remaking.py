@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from warp_resources.connectors.bigquery import readings
-from warp_resources.connectors.bigquery.control import Draft, TableRow
+from warp_resources.connectors.bigquery.control import Draft, Intent, TableRow
+from warp_resources.connectors.bigquery.evolve import register_version
 from warp_resources.connectors.bigquery.evolving import apply_changes
 from warp_resources.connectors.bigquery.layout import Layout
+from warp_resources.connectors.bigquery.repeating import as_chosen
 from warp_resources.connectors.bigquery.warehouse import Warehouse
 from warp_resources.model.batches import ErrorEntry
 from warp_resources.model.tables import TableId
@@ -27,10 +29,14 @@ def forget_readings(draft: Draft, table: TableId) -> None:
     readings.abandon_all(draft, table, _GONE)
 
 
-def forget_rows(draft: Draft, table: TableId) -> None:
+def forget_rows(draft: Draft, table: TableId, layout: Layout) -> None:
     """A table that is gone has to be read whole before anything can be told of it."""
     row = draft.table(table)
     draft.put(replace(row, state=replace(row.state, is_loaded=False, updated_at=draft.at)))
+    if row.schema is not None and row.intent is None:
+        schema, changes = as_chosen(row.schema, layout)
+        if changes:
+            register_version(draft, Intent(row.schema, schema, changes, ""))
     draft.log_error(
         ErrorEntry(
             table,
@@ -49,4 +55,9 @@ def make_again(warehouse: Warehouse, layout: Layout, row: TableRow) -> None:
     """
     schema = row.schema if row.intent is None else row.intent.after
     assert schema is not None
-    apply_changes(warehouse.session, None, schema, (), layout)
+    apply_changes(warehouse.session, None, schema, (), layout, keep=_nothing)
+
+
+def _nothing(errors: list[ErrorEntry]) -> None:
+    """A table that is made altered no value."""
+    raise AssertionError(errors)

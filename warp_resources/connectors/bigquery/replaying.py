@@ -17,7 +17,7 @@ from warp_resources.connectors.bigquery.evolve import demand_version, evolve
 from warp_resources.connectors.bigquery.layout import Layout
 from warp_resources.connectors.bigquery.letters import Verdict, count_letters, letter_section
 from warp_resources.connectors.bigquery.merge import KEY, SEQUENCE, Target, literal
-from warp_resources.connectors.bigquery.session import Parameter
+from warp_resources.connectors.bigquery.portions import portions
 from warp_resources.connectors.bigquery.staging import (
     DELETE,
     LETTER,
@@ -123,30 +123,27 @@ class _Replay:
     def _found(self, draft: Draft) -> _Found:
         row, its = draft.table(self._commit.table), self._commit
         letters = self._warehouse.own("dead_letters", its.table.schema)
-        keys: list[Parameter] = [
-            ArrayQueryParameter("keys", "STRING", list(its.keys)),
-            ArrayQueryParameter("numbers", "INT64", list(its.failed)),
-        ]
-        rows = self._warehouse.session.run(
-            f"""select dead_letter_id, key_text, column_name, reason, sequence, basis,
+        session = self._warehouse.session
+        asked = [ArrayQueryParameter("keys", "STRING", portion) for portion in portions(its.keys)]
+        numbers = ArrayQueryParameter("numbers", "INT64", list(its.failed))
+        statement = f"""select dead_letter_id, key_text, column_name, reason, sequence, basis,
     sha256(concat(encoding, ' ', record)) as digest from {letters}
 where table_name = {literal(its.table.name)} and status = '{PENDING}'
-    and (key_text in unnest(@keys) or dead_letter_id in unnest(@numbers))""",
-            keys,
-            kind="letters",
-        )
+    and (key_text in unnest(@keys) or dead_letter_id in unnest(@numbers))"""
+        rows = {
+            row.dead_letter_id: row
+            for keys in asked or [ArrayQueryParameter("keys", "STRING", [])]
+            for row in session.run(statement, [keys, numbers], kind="letters")
+        }
         pending = tuple(
-            Pending(row.dead_letter_id, row.key_text, row.column_name, row.reason, row.sequence, row.basis, row.digest)
-            for row in rows
+            Pending(its.dead_letter_id, its.key_text, its.column_name, its.reason, its.sequence, its.basis, its.digest)
+            for its in rows.values()
         )
-        if row.schema is None or self._warehouse.session.table(self._warehouse.full(row.schema)) is None:
+        if row.schema is None or session.table(self._warehouse.full(row.schema)) is None:
             return _Found(pending, {})
-        stored = self._warehouse.session.run(
-            f"select {KEY}, {SEQUENCE} from {self._warehouse.table(row.schema)} where {KEY} in unnest(@keys)",
-            keys[:1],
-            kind="letters",
-        )
-        return _Found(pending, {row[0]: row[1] for row in stored})
+        statement = f"select {KEY}, {SEQUENCE} from {self._warehouse.table(row.schema)} where {KEY} in unnest(@keys)"
+        stored = (one for keys in asked for one in session.run(statement, [keys], kind="letters"))
+        return _Found(pending, {one[0]: one[1] for one in stored})
 
     def _staged(
         self, draft: Draft, part: ConformedTable, sequence: int, meant: Collection[str], verdict: Settlement

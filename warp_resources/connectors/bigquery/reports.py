@@ -12,6 +12,7 @@ from warp_resources.connectors.bigquery.control import ControlRows, Figures, Run
 from warp_resources.connectors.bigquery.merge import literal
 from warp_resources.connectors.bigquery.session import Session, quoted
 from warp_resources.connectors.bigquery.warehouse import Warehouse
+from warp_resources.connectors.openings import recent_slices
 from warp_resources.model.batches import Discard
 from warp_resources.model.positions import Position
 from warp_resources.model.reports import FinishedSlice, RunFigures
@@ -106,15 +107,9 @@ def _position(value: Any) -> Position | None:
     return value if isinstance(value, dict) else None
 
 
-def finished_slices(rows: ControlRows) -> list[FinishedSlice]:
-    """The slices of open generations that were read to their end: ended generations leave nothing here."""
-    return [
-        FinishedSlice(reading.state.table, name, part.name, reading.read_at)
-        for row in rows.tables.values()
-        for name, reading in row.readings.items()
-        for part in reading.state.slices
-        if part.is_done
-    ]
+def finished_slices(rows: ControlRows, within: timedelta) -> list[FinishedSlice]:
+    """The slices that were read to their end not long ago, in that order."""
+    return recent_slices((one for row in rows.tables.values() for one in row.finished), within)
 
 
 def row_count(session: Session, table: str, schema: TableSchema) -> int:

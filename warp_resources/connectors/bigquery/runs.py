@@ -84,7 +84,7 @@ def archive(warehouse: Warehouse, runs: Iterable[RunRow]) -> str:
     [schema] = {run.table.schema for run in runs}
     return f"""insert into {warehouse.log("ended_runs")} (run_id, schema_name, table_name, mode, status, started_at,
     finished_at, rows_written, rows_deleted, rows_rejected, bytes_transferred, start_position, end_position, error)
-select json_value(body, '$.run_id'), '{schema}', name, json_value(body, '$.mode'), json_value(body, '$.status'),
+select json_value(body, '$.run_id'), {literal(schema)}, name, json_value(body, '$.mode'), json_value(body, '$.status'),
     timestamp(json_value(body, '$.started_at')), timestamp(json_value(body, '$.finished_at')), written, deleted,
     cast(ifnull(json_value(body, '$.rows_rejected'), '0') as int64),
     cast(ifnull(json_value(body, '$.byte_count'), '0') as int64), parse_json(json_query(body, '$.start')),

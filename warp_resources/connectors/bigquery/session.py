@@ -180,21 +180,25 @@ class Session:
         self._finished(job, lambda: self._loaded(job), "load a staging table")
         return int(job.output_rows or 0)
 
-    def rows(self, table: str, columns: Sequence[str] = ()) -> list[Any]:
+    def rows(self, table: str, fields: Sequence[bigquery.SchemaField] = ()) -> list[Any]:
         """All rows of a small table as they are committed, without a job; none where there is no such table.
 
         Args:
             table: its full name, ``project.dataset.table``.
+            fields: all that it has, in its order; default: they are asked for, which takes another request.
         """
 
         def listed() -> list[Any]:
             try:
-                found = self.client.get_table(table, retry=ONCE, timeout=self._options.connection_timeout)
+                if fields:
+                    read = self.client.list_rows(table, selected_fields=fields, retry=ONCE, timeout=self.patience)
+                else:
+                    # Not by the names of its fields: a request lists them between commas, and spaces are lost.
+                    found = self.client.get_table(table, retry=ONCE, timeout=self.patience)
+                    read = self.client.list_rows(found, retry=ONCE, timeout=self.patience)
+                return list(read)
             except api.NotFound:
                 return []
-            fields = [field for field in found.schema if not columns or field.name in columns]
-            patience = self._options.connection_timeout
-            return list(self.client.list_rows(found, selected_fields=fields, retry=ONCE, timeout=patience))
 
         return self.answered(listed, "list rows")
 

@@ -3,7 +3,9 @@
 A slice is read through one session of the Storage Read API: a snapshot of its rows as of one moment, at a sixth of
 the price of a query. Each chunk takes its rows from where the one before stopped; no chunk scans anything again.
 ``resume`` names the session's stream and how many of its rows are read, so that another process goes on in the middle.
-A session lasts for hours; after that the slice begins anew, with another snapshot.
+
+A session lasts for hours. After that the slice begins anew, with another snapshot: in parts, each with a session of its
+own, where its table can be cut; else as it is, but once only, since it would end in the middle again and again.
 
 Rows come in the order in which they are stored: to sort a large table is what BigQuery does worst. A table is cut into
 slices only where it is clustered or partitioned by its key, since of any other each slice would scan all of it. Rows of
@@ -12,11 +14,9 @@ views and external tables come from the result of one query, which is read like 
 
 from __future__ import annotations
 
-import json
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
 
 import structlog
 from google.cloud.bigquery import SchemaField
@@ -25,15 +25,20 @@ from warp_resources.connectors.bigquery.catalog import Catalog, Origin
 from warp_resources.connectors.bigquery.decode import decoded
 from warp_resources.connectors.bigquery.fields import named, type_name
 from warp_resources.connectors.bigquery.key_values import bound_text, literal
+from warp_resources.connectors.bigquery.places import Place, place_in
 from warp_resources.connectors.bigquery.session import Session, quoted
 from warp_resources.connectors.bigquery.storage import RowStream, Storage, StreamExpired
 from warp_resources.connectors.interfaces import ReadLimits, SourceScope
+from warp_resources.errors import TableFailure
 from warp_resources.model.batches import Chunk, TableBatch
 from warp_resources.model.positions import KeyRange
 from warp_resources.model.tables import TableId
 
 _ROWS_PER_SLICE = 1_000
 _MOST_OPEN = 8
+_PARTS = 8
+"""What a slice is cut into whose snapshot expired."""
+
 _SLICED = ("INT64", "NUMERIC", "BIGNUMERIC", "STRING", "BYTES", "TIMESTAMP", "DATETIME", "DATE")
 
 log = structlog.get_logger(__name__)
@@ -41,9 +46,13 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """A slice in the middle of being read, with what its table was when its snapshot was made."""
+    """A slice in the middle of being read, with what its table was when its snapshot was made.
+
+    ``place``: where the stream was opened.
+    """
 
     origin: Origin
+    place: Place
     rows: RowStream
 
 
@@ -57,48 +66,74 @@ class Slices:
     def plan(self, scope: SourceScope, table: str, slice_count: int) -> list[KeyRange]:
         """Ranges of about the same number of keys, where a range is a part of the storage; else one of all."""
         origin = self._catalog.origin(scope, table)
-        field = None if origin is None else _cut_by(origin)
-        if origin is None or field is None:
-            return [KeyRange()]
-        count = min(slice_count, origin.rows // _ROWS_PER_SLICE)
-        if count < 2:
-            return [KeyRange()]
-        script = f"select approx_quantiles({quoted(field.name)}, {count}) from {origin.sql}"
-        [[quantiles]] = self._session.run(script, kind="plan")
-        cuts = dict.fromkeys(bound_text(field, value) for value in (quantiles or [])[1:-1])
+        cuts = [] if origin is None else self._cuts(origin, KeyRange(), slice_count)
         return [KeyRange(lower, upper) for lower, upper in pairwise([None, *cuts, None])]
 
     def read_chunk(
         self, scope: SourceScope, table: str, key_range: KeyRange, resume: str | None, limits: ReadLimits
     ) -> Chunk:
-        """The next rows of a slice."""
+        """The next rows of a slice.
+
+        Raises:
+            TableFailure: it takes longer than its snapshots last, and cannot be cut.
+        """
         reading = self._open.pop(resume, None) if resume is not None else None
         if reading is None:
             origin = self._catalog.origin(scope, table)
             if origin is None:
                 key = self._catalog.key(scope, table) or ()
                 return Chunk(TableBatch(TableId(scope.schema, table), key, (), 0), resume, is_last=True)
-            reading = _Reading(origin, self._taken_up(origin, resume) or self._begun(origin, key_range))
+            reading = self._taken_up(origin, key_range, _place(origin, resume))
         origin, rows = reading.origin, reading.rows
         batch = decoded(origin.id, origin.key, origin.fields, rows.take(limits), extended=scope.is_extended(table))
-        place = json.dumps({"stream": rows.name, "offset": rows.offset})
-        is_last = rows.is_at_end()
-        if not is_last:
-            self._keep(place, reading)
-        return Chunk(batch, place, is_last)
+        place = replace(reading.place, stream=rows.name, offset=rows.offset)
+        is_at_end = rows.is_at_end()
+        if not is_at_end:
+            self._keep(place.text(), reading)
+        is_last = is_at_end and not place.cuts
+        return Chunk(batch, (place.next_part() if is_at_end and place.cuts else place).text(), is_last)
 
     def forget(self) -> None:
         """Let go of every open stream."""
         self._open.clear()
 
-    def _taken_up(self, origin: Origin, resume: str | None) -> RowStream | None:
-        if resume is None:
-            return None
-        try:
-            return self._storage.open(*_place(resume))
-        except StreamExpired:
-            log.warning("snapshot expired, its slice is read anew", table=str(origin.id))
-            return None
+    def _taken_up(self, origin: Origin, whole: KeyRange, place: Place) -> _Reading:
+        """The rows from a place on, or of its part from the beginning where they are not to be had any more."""
+        if place.stream:
+            try:
+                rows = self._storage.open(place.stream, place.offset)
+            except StreamExpired:
+                place = self._after_expiry(origin, whole, place)
+            else:
+                if rows.has(origin.key):
+                    return _Reading(origin, place, rows)
+                log.warning("key columns are others than in the snapshot, slice is read anew", table=str(origin.id))
+                place = replace(place, stream="", offset=0)
+        return _Reading(origin, place, self._begun(origin, place.part(whole)))
+
+    def _after_expiry(self, origin: Origin, whole: KeyRange, place: Place) -> Place:
+        """Where to begin anew: in parts, if the table can be cut."""
+        part = place.part(whole)
+        cuts = self._cuts(origin, part, _PARTS)
+        log.warning("snapshot expired, its slice is read anew", table=str(origin.id), parts=len(cuts) + 1)
+        if cuts:
+            return Place(lower=part.lower, cuts=(*cuts, *place.cuts))
+        if place.expired:
+            raise _too_long(origin, place)
+        return replace(place, stream="", offset=0, expired=place.expired + 1)
+
+    def _cuts(self, origin: Origin, part: KeyRange, count: int) -> list[str]:
+        """Bounds that cut a range of keys into at most so many parts; none where a part would read all of the table."""
+        field, count = _cut_by(origin), min(count, origin.rows // _ROWS_PER_SLICE)
+        if field is None or count < 2:
+            return []
+        condition = _condition(origin, part)
+        where = f" where {condition}" if condition else ""
+        script = f"select approx_quantiles({quoted(field.name)}, {count}) from {origin.sql}{where}"
+        [[quantiles]] = self._session.run(script, kind="plan")
+        cuts = dict.fromkeys(bound_text(field, value) for value in (quantiles or [])[1:-1])
+        # The bounds of the range itself would make empty parts, again and again.
+        return [cut for cut in cuts if cut not in (part.lower, part.upper)]
 
     def _begun(self, origin: Origin, key_range: KeyRange) -> RowStream:
         condition = _condition(origin, key_range)
@@ -113,9 +148,27 @@ class Slices:
             self._open.popitem(last=False)
 
 
-def _place(resume: str) -> tuple[str, int]:
-    its: dict[str, Any] = json.loads(resume)
-    return str(its["stream"]), int(its["offset"])
+def _place(origin: Origin, resume: str | None) -> Place:
+    place = Place() if resume is None else place_in(resume)
+    if place is None:
+        log.warning("place in a slice cannot be read, slice is read anew", table=str(origin.id))
+    return place or Place()
+
+
+def _too_long(origin: Origin, place: Place) -> TableFailure:
+    first = origin.key[0]
+    parts = (
+        f"Cluster the table by {first}, and it goes on in parts by itself"
+        if origin.is_stored
+        else f"Read a table that is clustered by {first} instead of a view"
+    )
+    return TableFailure(
+        "Reading the table takes longer than BigQuery keeps a snapshot, six hours: it has expired twice",
+        remedy=f"{parts}; or make the destination faster, then: cartridge-warp run --once --full-resync --table "
+        f"{origin.id.name} (see docs/bigquery.md, Reading from BigQuery)",
+        table=origin.id,
+        snapshots=place.expired + 1,
+    )
 
 
 def _cut_by(origin: Origin) -> SchemaField | None:

@@ -107,7 +107,8 @@ class BigQuerySource:
         if origin is None or not keys:
             gone = self.restore(scope, table, [Original(key, ENCODING, key) for key in keys])
             return TableBatch(gone.table, gone.key, (), 0, deletes=gone.columns, delete_count=gone.row_count)
-        return read_keys(self._session, self._storage, origin, keys, extended=scope.is_extended(table))
+        most = self._options.max_tick_bytes
+        return read_keys(self._session, self._storage, origin, keys, most, extended=scope.is_extended(table))
 
     def redact(self, scope: SourceScope, table: str, original: Original, replacements: Replacements) -> Original:
         return redacted(original, replacements)

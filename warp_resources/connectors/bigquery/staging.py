@@ -15,7 +15,7 @@ from google.auth import exceptions as auth
 from google.cloud import bigquery
 
 from warp_resources.connectors.bigquery.session import Session, quoted
-from warp_resources.connectors.bigquery.types import SLOTS, staged
+from warp_resources.connectors.bigquery.types import SLOTS, staged, stored_value
 from warp_resources.errors import OperatorError
 from warp_resources.model.batches import ConformedTable
 from warp_resources.model.tables import Column, TableSchema
@@ -59,7 +59,7 @@ def places_of(schema: TableSchema, brought: Iterable[str]) -> list[Place]:
         how = staged(column.type)
         slot = f"{how.slot}{used[how.slot]}"
         used[how.slot] += 1
-        found.append(Place(column, slot, how.expression(f"S.{slot}")))
+        found.append(Place(column, slot, stored_value(column, f"S.{slot}")))
     return found
 
 

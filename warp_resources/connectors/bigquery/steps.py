@@ -14,7 +14,7 @@ from warp_resources.connectors.bigquery import ddl
 from warp_resources.connectors.bigquery.conversions import is_widening, key_part
 from warp_resources.connectors.bigquery.layout import TableLayout
 from warp_resources.connectors.bigquery.merge import KEY, SEQUENCE
-from warp_resources.connectors.bigquery.narrowing import retyped
+from warp_resources.connectors.bigquery.narrowing import remade
 from warp_resources.connectors.bigquery.physical import Found
 from warp_resources.connectors.bigquery.session import quoted
 from warp_resources.connectors.bigquery.table_failures import dropped
@@ -22,9 +22,11 @@ from warp_resources.connectors.bigquery.types import stored_type
 from warp_resources.errors import TableFailure
 from warp_resources.model.tables import ChangeKind, Column, SchemaChange, TableSchema
 
-CREATED, FILLED, SWAPPED = "ddl.created", "ddl.filled", "ddl.swapped"
+CREATED, FILLED, SWAPPED, DROPPED = "ddl.created", "ddl.filled", "ddl.swapped", "ddl.dropped"
 _OURS = re.compile(r"_warp_(?:new|old|renaming|renamed)_([0-9]+)(?:_[0-9]+)?")
 _RETYPING = (ChangeKind.ALTER_TYPE, ChangeKind.KEY_TO_JSON)
+_MOST_REPLACED = 50
+"""Columns in one statement, whose text may have a million characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +50,16 @@ class Evolution:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One job. ``refused``: why it cannot go on if the job's answer is not 0. ``point``: the failpoint that follows.
+    """One job. ``refused``: why it cannot go on if a number of the job's answer, in this order, is not 0.
+
+    ``point``: the failpoint that follows.
 
     ``name`` tells a step that leaves no trace from one that is yet to be done.
     """
 
     name: str
     statement: str
-    refused: TableFailure | None = None
+    refused: tuple[TableFailure, ...] = ()
     point: str = ""
 
 
@@ -101,7 +105,7 @@ def _adopted(found: Found, its: Evolution, done: frozenset[str]) -> Step | None:
             table=its.after.table,
             stored=f"{its.after.stored_schema}.{its.after.stored_table}",
         )
-        return Step("adopt", ddl.count_rows(its.table), failure)
+        return Step("adopt", ddl.count_rows(its.table), (failure,))
     if found.has(SEQUENCE) and not done & {"create", "age"}:
         # Its sequences begin anew with the registry: rows with higher ones would pass for newer than any reading.
         return Step("age", ddl.age_rows(its.table))
@@ -170,7 +174,7 @@ def _without(its: Evolution, name: str, done: frozenset[str]) -> Step:
         table=its.after.table,
         column=name,
     )
-    return Step(check, ddl.count_values(its.table, name), failure)
+    return Step(check, ddl.count_values(its.table, name), (failure,))
 
 
 def _added(found: Found, its: Evolution, done: frozenset[str]) -> Step | None:
@@ -187,23 +191,30 @@ def _flagged(found: Found, its: Evolution, done: frozenset[str]) -> Step | None:
 
 
 def _retyped(found: Found, its: Evolution, done: frozenset[str]) -> Step | None:
+    """Replace columns many at a time, since a table takes few changes a second; then widen what BigQuery widens."""
+    replaced, widened = list[tuple[int, SchemaChange]](), list[Column]()
     for number, change in retypings(its):
-        step = _replaced(found, its, number, change, done)
-        if step is not None:
-            return step
+        _, after = _both(change)
+        has, wanted = found.type_of(after.stored), stored_type(after.type)
+        is_altered = change.kind is ChangeKind.ALTER_TYPE
+        if found.has(its.old_name(number)) or (is_altered and has == wanted):
+            continue
+        if is_altered and has is not None and is_widening(has, wanted):
+            widened.append(after)
+        else:
+            _demand_loose(found, its, change)
+            replaced.append((number, change))
+    if replaced:
+        return _replaced(found, its, replaced[:_MOST_REPLACED], done)
+    for after in widened:
+        statement = ddl.widen_column(its.table, after.stored, stored_type(after.type))
+        return Step(f"widen {after.stored}", statement, point=SWAPPED)
     return None
 
 
-def _replaced(found: Found, its: Evolution, number: int, change: SchemaChange, done: frozenset[str]) -> Step | None:
+def _demand_loose(found: Found, its: Evolution, change: SchemaChange) -> None:
     before, after = _both(change)
-    name, wanted = after.stored, stored_type(after.type)
-    new, old = its.new_name(number), its.old_name(number)
-    has = found.type_of(name)
-    if found.has(old) or (has == wanted and change.kind is ChangeKind.ALTER_TYPE):
-        return None
-    if has is not None and is_widening(has, wanted) and change.kind is ChangeKind.ALTER_TYPE:
-        return Step(f"widen {name}", ddl.widen_column(its.table, name, wanted), point=SWAPPED)
-    if name.lower() in found.placed:
+    if after.stored.lower() in found.placed:
         raise TableFailure(
             "The column by which the table is partitioned or clustered changes its type, which BigQuery does not allow",
             remedy="Set the column's type in the configuration, or drop the table, take the column out of"
@@ -213,12 +224,27 @@ def _replaced(found: Found, its: Evolution, number: int, change: SchemaChange, d
             before=before.type,
             after=after.type,
         )
-    if not found.has(new):
-        return Step(f"add {new}", ddl.add_columns(its.table, [(new, wanted)]), point=CREATED)
-    if f"fill {new}" not in done:
-        statement = ddl.fill_column(its.table, new, name, _expression(its, change))
-        return Step(f"fill {new}", statement, _unfit(its, change), FILLED)
-    return Step(f"swap {new}", ddl.rename_columns(its.table, [(name, old), (new, name)]), point=SWAPPED)
+
+
+def _replaced(found: Found, its: Evolution, changes: list[tuple[int, SchemaChange]], done: frozenset[str]) -> Step:
+    """The next step of replacing columns, each by a new one that is filled and then takes its name."""
+    afters = [_both(change)[1] for _, change in changes]
+    names = [its.new_name(number) for number, _ in changes]
+    missing = [
+        (name, stored_type(after.type)) for name, after in zip(names, afters, strict=True) if not found.has(name)
+    ]
+    if missing:
+        return Step(f"add {' '.join(names)}", ddl.add_columns(its.table, missing), point=CREATED)
+    fill = f"fill {' '.join(names)}"
+    stored = [after.stored for after in afters]
+    if fill not in done:
+        values = [_expression(its, change) for _, change in changes]
+        refused = tuple(_unfit(its, change) for _, change in changes)
+        statement = ddl.fill_columns(its.table, list(zip(names, stored, values, strict=True)))
+        return Step(fill, statement, refused, FILLED)
+    old = [its.old_name(number) for number, _ in changes]
+    pairs = [*zip(stored, old, strict=True), *zip(names, stored, strict=True)]
+    return Step(f"swap {' '.join(names)}", ddl.rename_columns(its.table, pairs), point=SWAPPED)
 
 
 def _expression(its: Evolution, change: SchemaChange) -> str:
@@ -226,7 +252,7 @@ def _expression(its: Evolution, change: SchemaChange) -> str:
     value = f"T.{quoted(after.stored)}"
     if change.kind is ChangeKind.KEY_TO_JSON:
         return key_part(its.after.key.index(after.name), len(its.after.key), f"T.{KEY}")
-    return retyped(before.type, after.type, value, is_key=after.name in its.after.key)
+    return remade(before, after, value, is_key=after.name in its.after.key)
 
 
 def _unfit(its: Evolution, change: SchemaChange) -> TableFailure:
@@ -259,7 +285,7 @@ _RULES: tuple[Rule, ...] = (_adopted, _unkeyed, _renamed, _cleared, _added, _fla
 def _without_leftovers(found: Found, its: Evolution) -> Step | None:
     # What a later version has under way is not ours to drop.
     names = [name for name in found.types if (ours := _OURS.fullmatch(name)) and int(ours[1]) <= its.after.version]
-    return Step(DROP_LEFTOVERS, ddl.drop_columns(its.table, names)) if names else None
+    return Step(DROP_LEFTOVERS, ddl.drop_columns(its.table, names), point=DROPPED) if names else None
 
 
 def prepared_columns(found: Found, version: int) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -56,6 +56,10 @@ class RowStream:
                 break
         self.offset += rows
         return pa.concat_batches(taken) if taken else None
+
+    def has(self, columns: Iterable[str]) -> bool:
+        """Whether the rows have these columns; of no rows there is nothing to say against it."""
+        return self.is_at_end() or set(columns) <= {*self._rest[0].schema.names}
 
     def is_at_end(self) -> bool:
         """Whether all rows are taken; asks the service where it has sent nothing ahead."""

@@ -1,8 +1,9 @@
-"""Decides whether a tick may read as much as it would, so that none scans a whole large table."""
+"""Decides whether a query may read as much as it would, so that no tick or look-up scans a whole large table."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from warp_resources.errors import TableFailure
 from warp_resources.model.tables import TableId
@@ -17,6 +18,8 @@ class TickCost:
 
     ``is_upper_bound``: the table is clustered by the marker column, so that less is read than a dry run can know.
     """
+
+    DOING: ClassVar[str] = "A tick"
 
     table: TableId
     column: str
@@ -45,8 +48,9 @@ class TickCost:
         """
         if self.limit is None or self.query_bytes <= self.limit or self.is_upper_bound:
             return
+        much = "nearly the whole table" if self.reads_nearly_all else "too much"
         raise TableFailure(
-            "A tick would read nearly the whole table" if self.reads_nearly_all else "A tick would read too much",
+            f"{self.DOING} would read {much}",
             remedy=self._remedy,
             table=self.table,
             tick_bytes=self.query_bytes,
@@ -60,3 +64,14 @@ class TickCost:
         if not self.reads_nearly_all:
             return f"Shorten change_detection.lookback or sync more often, or {more}"
         return f"Partition or cluster the table by {self.column}, use strategy hash at long intervals, or {more}"
+
+
+@dataclass(frozen=True, slots=True)
+class LookUpCost(TickCost):
+    """What it takes to look up rows by their keys; ``column`` is the first of the key."""
+
+    DOING: ClassVar[str] = "To look up rows by their keys"
+
+    @property
+    def _remedy(self) -> str:
+        return f"Cluster the table by {self.column}, or raise source.max_tick_bytes"

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from warp_resources.arrow.numbers import numerics_as_text
-from warp_resources.model.tables import ColumnType, Kind
+from warp_resources.model.tables import Column, ColumnType, Kind
 
 # https://cloud.google.com/bigquery/docs/reference/standard-sql/data-types#decimal_types
 NUMERIC_DIGITS = (29, 9)
@@ -28,6 +28,12 @@ SLOTS: dict[str, tuple[str, pa.DataType]] = {
     "c": ("TIME", pa.time64("us")),
 }
 """The columns that a staging table may have: by the first letter of their names, the type there and in Parquet."""
+
+_ELEMENTS = (
+    "array(select ifnull(part, json 'null') from unnest(json_query_array({})) as part with offset as place"
+    " order by place)"
+)
+"""An array as its elements. A null is JSON's: BigQuery stores no array with a missing element."""
 
 _NAMES = {
     Kind.BOOL: "BOOL",
@@ -67,6 +73,24 @@ class Staged:
 def stored_type(column: ColumnType) -> str:
     """The type of a column, as ``INFORMATION_SCHEMA`` spells it."""
     return _numeric(column) if column.kind is Kind.NUMERIC else _NAMES[column.kind]
+
+
+def declared_type(column: Column) -> str:
+    """The type of a column of a table, which may be an array of what one value is stored as."""
+    its = stored_type(column.type)
+    return f"ARRAY<{its}>" if column.is_array else its
+
+
+def no_value(column: Column) -> str:
+    """The SQL of what a row without a value has in a column."""
+    its = declared_type(column)
+    return f"{its}[]" if column.is_array else f"cast(null as {its})"
+
+
+def stored_value(column: Column, slot: str) -> str:
+    """The SQL of the value to store, from what names the slot that carries it, such as ``S.s0``."""
+    value = staged(column.type).expression(slot)
+    return _ELEMENTS.format(value) if column.is_array else value
 
 
 def staged(column: ColumnType) -> Staged:

@@ -6,27 +6,28 @@ from collections.abc import Sequence
 
 from google.cloud import bigquery
 
+from warp_resources.connectors.bigquery.merge import literal
 from warp_resources.connectors.bigquery.session import ONCE, quoted
 from warp_resources.connectors.bigquery.warehouse import Warehouse, make_table
 
 _PREFIX = "control__"
-_STREAM = """select '{schema}' as schema_name, '' as table_name, 'stream' as marker_type, '' as slice,
+_STREAM = """select {schema} as schema_name, '' as table_name, 'stream' as marker_type, '' as slice,
     parse_json(json_query(body, '$.stream.position')) as position,
     cast(json_value(body, '$.stream.sequence') as int64) as sequence,
     cast(json_value(body, '$.stream.epoch') as int64) as epoch, updated_at
 from {control} where kind = 'schema' and json_value(body, '$.stream.epoch') is not null"""
-_TABLES = """select '{schema}', name, json_value(body, '$.state.mode'), '',
+_TABLES = """select {schema}, name, json_value(body, '$.state.mode'), '',
     parse_json(json_query(body, '$.state.position')),
     cast(json_value(body, '$.state.sequence') as int64), cast(json_value(body, '$.state.epoch') as int64), updated_at
 from {control} where kind = 'table'"""
-_SNAPSHOTS = """select '{schema}', T.name, 'snapshot', json_value(S, '$.slice'), json_query(S, '$.position'),
+_SNAPSHOTS = """select {schema}, T.name, 'snapshot', json_value(S, '$.slice'), json_query(S, '$.position'),
     cast(json_value(T.body, '$.state.sequence') as int64), cast(json_value(S, '$.epoch') as int64), T.updated_at
 from {control} as T, unnest(json_query_array(parse_json(T.body), '$.slices')) as S where T.kind = 'table'"""
-_SLICES = """select '{schema}' as schema_name, T.name as table_name, json_value(S, '$.generation') as generation,
+_SLICES = """select {schema} as schema_name, T.name as table_name, json_value(S, '$.generation') as generation,
     json_value(S, '$.slice') as slice, json_value(S, '$.lower') as lower_bound, json_value(S, '$.upper') as upper_bound,
     json_value(S, '$.position.resume') as resume, json_value(S, '$.position.done') = 'true' as is_done, T.updated_at
 from {control} as T, unnest(json_query_array(parse_json(T.body), '$.slices')) as S where T.kind = 'table'"""
-_RUNS = """select json_value(body, '$.run_id') as run_id, '{schema}' as schema_name, name as table_name,
+_RUNS = """select json_value(body, '$.run_id') as run_id, {schema} as schema_name, name as table_name,
     json_value(body, '$.mode') as mode, json_value(body, '$.status') as status,
     timestamp(json_value(body, '$.started_at')) as started_at,
     timestamp(json_value(body, '$.finished_at')) as finished_at, written as rows_written, deleted as rows_deleted,
@@ -85,4 +86,4 @@ def schemas_of(warehouse: Warehouse) -> list[str]:
 
 def _of(warehouse: Warehouse, schema: str, *parts: str) -> list[str]:
     control = quoted(warehouse.session.project, warehouse.metadata, f"{_PREFIX}{schema}")
-    return [part.format(schema=schema, control=control) for part in parts]
+    return [part.format(schema=literal(schema), control=control) for part in parts]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
@@ -199,9 +199,9 @@ class MemoryDestination:
         with self.store.transaction() as draft:
             return generations.open_generation(draft, table, generation, slices, ceiling, removes_stale=removes_stale)
 
-    def abandon_idle_generations(self, schema: str, idle: timedelta) -> int:
+    def abandon_idle_generations(self, schema: str, idle: timedelta, is_held: Callable[[str], bool]) -> int:
         with self.store.transaction() as draft:
-            return generations.abandon_idle(draft, schema, idle, self.store.live_leases())
+            return generations.abandon_idle(draft, schema, idle, is_held)
 
     def generations(self, schema: str) -> list[GenerationState]:
         return [opened for (table, _), opened in self.store.contents.generations.items() if table.schema == schema]
@@ -297,7 +297,7 @@ class MemoryDestination:
         return reports.figures_of_run(self.store.contents, schema, run_id)
 
     def finished_slices(self, schema: str, within: timedelta) -> list[FinishedSlice]:
-        return reports.finished_slices(self.store.contents, schema)
+        return reports.finished_slices(self.store.contents, schema, within)
 
     def comparison(self, table: TableId) -> MemoryComparison:
         return MemoryComparison(self.store, table)
@@ -311,6 +311,9 @@ class MemoryDestination:
     def earliest(self, table: TableId, column: str) -> datetime | None:
         stored = self.store.contents.tables.get(table)
         return reports.earliest(stored, column) if stored is not None else None
+
+    def array_columns(self, table: TableId) -> tuple[str, ...]:
+        return ()
 
     def estimate_work(self, workload: Workload) -> WorkEstimate | None:
         return None

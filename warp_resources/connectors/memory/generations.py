@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -90,7 +90,7 @@ def abandon_all(contents: Contents, table_id: TableId, reason: str) -> None:
         abandon(contents, table_id, opened.generation, reason)
 
 
-def abandon_idle(contents: Contents, schema: str, idle: timedelta, leases: Collection[str]) -> int:
+def abandon_idle(contents: Contents, schema: str, idle: timedelta, is_held: Callable[[str], bool]) -> int:
     """End the readings that nobody has gone on with for a time; how many."""
     latest = now() - idle
     meant = [
@@ -98,7 +98,7 @@ def abandon_idle(contents: Contents, schema: str, idle: timedelta, leases: Colle
         for key, opened in contents.generations.items()
         if opened.table.schema == schema
         and contents.read_at[key] < latest
-        and not any(slice_lease(opened.table, part.name) in leases for part in opened.slices)
+        and not any(is_held(slice_lease(opened.table, part.name)) for part in opened.slices)
     ]
     for opened in meant:
         abandon(contents, opened.table, opened.generation, f"nothing of it was read for {idle}")

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from warp_resources.connectors.memory.rows import plain_rows
 from warp_resources.connectors.memory.store import Contents, Run, StoredTable, now
+from warp_resources.connectors.openings import recent_slices
 from warp_resources.model.reports import FinishedSlice, RunFigures
 
 
@@ -30,14 +31,9 @@ def figures_of_run(contents: Contents, schema: str, run_id: str) -> list[RunFigu
     ]
 
 
-def finished_slices(contents: Contents, schema: str) -> list[FinishedSlice]:
-    """The slices of open generations that were read to their end: ended generations leave nothing here."""
-    return [
-        FinishedSlice(opened.table, opened.generation, part.name, now())
-        for opened in contents.generations.values()
-        for part in opened.slices
-        if opened.table.schema == schema and part.is_done
-    ]
+def finished_slices(contents: Contents, schema: str, within: timedelta) -> list[FinishedSlice]:
+    """The slices that were read to their end not long ago, in that order."""
+    return recent_slices((one for one in contents.finished if one.table.schema == schema), within)
 
 
 def preview(rows: list[dict[str, Any]], limit: int) -> pa.Table:

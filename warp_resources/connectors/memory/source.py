@@ -29,6 +29,7 @@ from warp_resources.connectors.memory.stream import LOG, MemoryChangeStream, log
 from warp_resources.errors import OperatorError
 from warp_resources.model.batches import Chunk, Original, Replacements, TableBatch
 from warp_resources.model.capabilities import SourceCapabilities
+from warp_resources.model.local_times import shown_since, shown_until
 from warp_resources.model.positions import KeyRange, Position
 from warp_resources.model.tables import TableId
 
@@ -176,13 +177,15 @@ def _is_marked(row: Row, marked: MarkedRange) -> bool:
     at = _time(row.get(marked.column))
     if at is None:
         return marked.unmarked
-    return (marked.since is None or marked.since <= at) and (marked.until is None or at < marked.until)
+    since, until = marked.since, marked.until
+    if at.tzinfo is None:
+        since = None if since is None else shown_since(since, marked.timezone)
+        until = None if until is None else shown_until(until, marked.timezone)
+    return (since is None or since <= at) and (until is None or at < until)
 
 
 def _time(value: Any) -> datetime | None:
-    """Naive times count as UTC, dates as their first moment."""
+    """Dates count as their first moment."""
     if isinstance(value, datetime):
-        return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
-    if isinstance(value, date):
-        return datetime(value.year, value.month, value.day, tzinfo=UTC)
-    return None
+        return value
+    return datetime(value.year, value.month, value.day) if isinstance(value, date) else None

@@ -46,8 +46,19 @@ class MemoryStateStore:
 
     def lease_holder(self, name: str) -> Holder | None:
         with self._store.exclusive():
-            held = self._store.leases.get(name)
-            return held.holder if held is not None and held.expires > time.monotonic() else None
+            held = self._held(name)
+            return None if held is None else held.holder
+
+    def note(self, lease: Lease, text: str) -> None:
+        with self._store.exclusive():
+            held = self._held(lease.name)
+            if held is not None and self._is_ours(lease):
+                held.note = text
+
+    def noted(self, name: str) -> str | None:
+        with self._store.exclusive():
+            held = self._held(name)
+            return None if held is None else held.note
 
     def end_frozen(self) -> None:
         """Nobody waits for a lock here that a frozen process could hold."""
@@ -62,6 +73,10 @@ class MemoryStateStore:
 
     def close(self) -> None:
         """Nothing to close."""
+
+    def _held(self, name: str) -> HeldLease | None:
+        held = self._store.leases.get(name)
+        return held if held is not None and held.expires > time.monotonic() else None
 
     def _is_ours(self, lease: Lease) -> bool:
         held = self._store.leases.get(lease.name)

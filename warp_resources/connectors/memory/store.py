@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import Any, ClassVar
 
 from warp_resources.model.batches import DeadLetter, ErrorEntry
 from warp_resources.model.positions import GenerationState, Holder, KeyRange, Position, StreamState, TableState
+from warp_resources.model.reports import FinishedSlice
 from warp_resources.model.statistics import TableStatistics
 from warp_resources.model.tables import TableId
 from warp_resources.model.versions import SchemaVersion
@@ -147,14 +147,16 @@ class StoredTable:
 class Contents:
     """Everything in a store at one commit. A draft is changed by its transaction only.
 
-    ``read_at`` says when an open generation was opened or last written to, ``removed`` what was counted
-    in metadata that is no longer kept, ``discards`` the values discarded by table, column and action.
+    ``read_at`` says when an open generation was opened or last written to, ``finished`` which slices were read to
+    their end not long ago, ``removed`` what was counted in metadata that is no longer kept, ``discards`` the values
+    discarded by table, column and action.
     """
 
     tables: dict[TableId, StoredTable] = field(default_factory=dict)
     streams: dict[str, StreamState] = field(default_factory=dict)
     generations: dict[tuple[TableId, str], GenerationState] = field(default_factory=dict)
     read_at: dict[tuple[TableId, str], datetime] = field(default_factory=dict)
+    finished: tuple[FinishedSlice, ...] = ()
     letters: list[StoredLetter] = field(default_factory=list)
     deletions: list[Deletion] = field(default_factory=list)
     errors: list[LoggedError] = field(default_factory=list)
@@ -169,6 +171,7 @@ class Contents:
             dict(self.streams),
             dict(self.generations),
             dict(self.read_at),
+            self.finished,
             list(self.letters),
             list(self.deletions),
             list(self.errors),
@@ -200,6 +203,7 @@ class HeldLease:
     holder: Holder
     token: str
     expires: float
+    note: str | None = None
 
 
 class MemoryStore:
@@ -244,11 +248,6 @@ class MemoryStore:
         """Guards the leases and mandates."""
         with self._lock:
             yield
-
-    def live_leases(self) -> set[str]:
-        """The names of the leases that have not expired."""
-        with self._lock:
-            return {name for name, held in self.leases.items() if held.expires > time.monotonic()}
 
 
 def now() -> datetime:

@@ -18,6 +18,7 @@ from warp_resources.connectors.memory.store import (
     StoredTable,
     now,
 )
+from warp_resources.connectors.openings import told_slices
 from warp_resources.errors import FencedOut, SchemaMoved
 from warp_resources.model.batches import (
     ConformedBatch,
@@ -273,6 +274,7 @@ def _move_slice(contents: Contents, commit: ChunkCommit) -> None:
     generation = contents.generations[commit.table, commit.generation]
     contents.generations[commit.table, commit.generation] = generation.moved(commit)
     contents.read_at[commit.table, commit.generation] = now()
+    contents.finished = told_slices(contents.finished, commit, now())
 
 
 def _mode(commit: Commit) -> str:

@@ -33,7 +33,7 @@ from warp_resources.connectors.postgresql.stale_removal import remove_stale
 from warp_resources.connectors.postgresql.table_commit import SNAPSHOT
 from warp_resources.errors import OperatorError
 from warp_resources.model.batches import ErrorEntry, TableReceipt
-from warp_resources.model.positions import GenerationState, Position
+from warp_resources.model.positions import GenerationState, Position, slice_lease
 from warp_resources.model.tables import TableId, TableSchema
 
 _BLOCKS = 256
@@ -81,16 +81,15 @@ def close_generation(session: Session, table: TableId, generation: str, run_id: 
     return removed
 
 
-def abandon_idle(connection: Connection, schema: str, idle: timedelta) -> int:
+def abandon_idle(connection: Connection, schema: str, idle: timedelta, is_held: Callable[[str], bool]) -> int:
     """End the generations that nobody has read on in for a time; how many."""
     found = idle_generations(connection, schema, idle)
-    tables = sorted({table for table, _ in found})
-    return abandon(
-        connection,
-        tables,
-        lambda state: (state.table, state.generation) in found,
-        f"nothing of it was read for {idle}",
-    )
+
+    def is_meant(state: GenerationState) -> bool:
+        is_read = any(is_held(slice_lease(state.table, part.name)) for part in state.slices)
+        return (state.table, state.generation) in found and not is_read
+
+    return abandon(connection, sorted({table for table, _ in found}), is_meant, f"nothing of it was read for {idle}")
 
 
 def abandon(

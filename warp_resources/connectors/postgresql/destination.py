@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import ClassVar
@@ -76,6 +76,9 @@ class PostgresDestination:
         self._rejections = Rejections()
         self._pace = Pace()
         self._checked = 0
+
+    def array_columns(self, table: TableId) -> tuple[str, ...]:
+        return ()
 
     def estimate_work(self, workload: Workload) -> WorkEstimate | None:
         return None
@@ -175,9 +178,9 @@ class PostgresDestination:
         with self._session.transaction() as connection:
             return opening.open_reading(connection, table, generation, slices, ceiling, removes_stale=removes_stale)
 
-    def abandon_idle_generations(self, schema: str, idle: timedelta) -> int:
+    def abandon_idle_generations(self, schema: str, idle: timedelta, is_held: Callable[[str], bool]) -> int:
         with self._session.transaction() as connection:
-            return closing.abandon_idle(connection, schema, idle)
+            return closing.abandon_idle(connection, schema, idle, is_held)
 
     def generations(self, schema: str) -> list[GenerationState]:
         with self._session.connected() as connection:

@@ -87,11 +87,7 @@ where g.status = 'open' and g.schema_name = %(schema)s
     and not exists (
         select from cartridge_warp_metadata.slices as s
         where s.schema_name = g.schema_name and s.table_name = g.table_name and s.generation = g.generation
-            and (s.updated_at >= clock_timestamp() - %(idle)s or exists (
-                select from cartridge_warp_metadata.leases as l
-                where l.name = 'slice:' || s.schema_name || '.' || s.table_name || ':' || s.slice
-                    and l.expires_at >= clock_timestamp()
-            ))
+            and s.updated_at >= clock_timestamp() - %(idle)s
     )
 order by g.table_name, g.generation
 """
@@ -105,7 +101,7 @@ def open_generations(connection: Connection, schema: str, table: str | None = No
 
 
 def idle_generations(connection: Connection, schema: str, idle: timedelta) -> set[tuple[TableId, str]]:
-    """The open generations in which nothing was committed for a time, and whose slices nobody is reading."""
+    """The open generations in which nothing was committed for a time."""
     rows = connection.execute(_IDLE, {"schema": schema, "idle": idle}).fetchall()
     return {(TableId(schema, row.table_name), row.generation) for row in rows}
 

@@ -16,7 +16,8 @@ _TAKE = """
 insert into cartridge_warp_metadata.leases as l (name, token, host, pid, started, label, expires_at)
 values (%(name)s, %(token)s, %(host)s, %(pid)s, %(started)s, %(label)s, clock_timestamp() + %(ttl)s)
 on conflict (name) do update set token = excluded.token, host = excluded.host, pid = excluded.pid,
-    started = excluded.started, label = excluded.label, taken_at = clock_timestamp(), expires_at = excluded.expires_at
+    started = excluded.started, label = excluded.label, note = null, taken_at = clock_timestamp(),
+    expires_at = excluded.expires_at
 where l.expires_at < clock_timestamp() or l.token = %(previous)s
     or l.expires_at > clock_timestamp() + 2 * %(ttl)s::interval
 """
@@ -30,6 +31,12 @@ returning name, token
 _RELEASE = "delete from cartridge_warp_metadata.leases where name = %s and token::text = %s"
 _HOLDER = """
 select token, host, pid, started, label from cartridge_warp_metadata.leases
+where name = %s and expires_at >= clock_timestamp()
+"""
+_NOTE = "update cartridge_warp_metadata.leases set note = %s where name = %s and token::text = %s"
+# Where nothing was noted, the table may be of a version that had no notes.
+_NOTED = """
+select to_jsonb(l) ->> 'note' as note from cartridge_warp_metadata.leases as l
 where name = %s and expires_at >= clock_timestamp()
 """
 _SET_MANDATE = """
@@ -80,6 +87,15 @@ def release_lease(connection: Connection, lease: Lease) -> None:
 def lease_holder(connection: Connection, name: str) -> Holder | None:
     row = connection.execute(_HOLDER, [name]).fetchone()
     return None if row is None else _holder(row)
+
+
+def note(connection: Connection, lease: Lease, text: str) -> None:
+    connection.execute(_NOTE, [text, lease.name, lease.token])
+
+
+def noted(connection: Connection, name: str) -> str | None:
+    row = connection.execute(_NOTED, [name]).fetchone()
+    return None if row is None else row.note
 
 
 def set_mandate(connection: Connection, schema: str, ttl: timedelta) -> None:

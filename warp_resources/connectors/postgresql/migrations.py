@@ -10,7 +10,7 @@ from warp_resources.connectors.postgresql.session import Connection, Session
 from warp_resources.errors import OperatorError
 
 METADATA = "cartridge_warp_metadata"
-MIGRATIONS = ("metadata.sql", "metadata_2.sql", "metadata_3.sql", "metadata_4.sql", "metadata_5.sql")
+MIGRATIONS = ("metadata.sql", "metadata_2.sql", "metadata_3.sql", "metadata_4.sql", "metadata_5.sql", "metadata_6.sql")
 """The files that lead from version 0 to 1, from 1 to 2 and so on."""
 
 _LOCK = 4_771_310_292_881

@@ -24,10 +24,11 @@ class PostgresStateStore:
     def __init__(self, options: PostgresOptions) -> None:
         self._session = Session(options)
         self._guard = threading.Lock()
-        self._is_prepared = False
+        self._is_prepared = self._is_current = False
         self._frozen = FrozenSessions()
 
     def take_lease(self, name: str, holder: Holder, ttl: timedelta) -> Lease:
+        self._bring_up_to_date()
         with self._connected() as connection:
             return table.take_lease(connection, name, holder, ttl)
 
@@ -42,6 +43,14 @@ class PostgresStateStore:
     def lease_holder(self, name: str) -> Holder | None:
         with self._connected() as connection:
             return table.lease_holder(connection, name)
+
+    def note(self, lease: Lease, text: str) -> None:
+        with self._connected() as connection:
+            table.note(connection, lease, text)
+
+    def noted(self, name: str) -> str | None:
+        with self._connected() as connection:
+            return table.noted(connection, name)
 
     def end_frozen(self) -> None:
         with self._connected() as connection:
@@ -72,8 +81,15 @@ class PostgresStateStore:
                 raise
             except OperatorError:
                 # The database may have been made anew, without what was prepared once.
-                self._is_prepared = False
+                self._is_prepared = self._is_current = False
                 raise
+
+    def _bring_up_to_date(self) -> None:
+        """A store that is not the destination may be of an earlier version; who only asks leaves it as it is."""
+        with self._guard:
+            if not self._is_current:
+                prepare(self._session)
+                self._is_prepared = self._is_current = True
 
     def _prepare(self) -> None:
         """A store that is not the destination makes the metadata schema itself."""

@@ -111,6 +111,30 @@ def test_a_column_is_replaced_in_steps_that_show_in_the_table() -> None:
     assert names_of(its, replace(swapped, types={"name": "JSON", "_warp_new_3_0": "STRING"}, version=2)) == [None]
 
 
+def test_a_storm_of_types_takes_a_statement_for_fifty_columns() -> None:
+    # SPEC: E3 E10  FAULTS: 15
+    columns = tuple(Column(f"c{number}", f"c{number}", TEXT) for number in range(70))
+    before = FIRST.with_columns((*FIRST.columns, *columns))
+    changes = tuple(
+        SchemaChange(ChangeKind.ALTER_TYPE, replace(its, type=ColumnType(Kind.JSON)), its) for its in columns
+    )
+    its = Evolution("`t`", before, changed(before, *changes), changes, TableLayout())
+    found = replace(MADE, types={**MADE.types, **{column.stored: "STRING" for column in columns}})
+    done: frozenset[str] = frozenset()
+    statements = []
+    while (step := next_step(found, its, done)) is not None and step.statement:
+        statements.append(step.statement)
+        done |= {step.name}
+        if step.name.startswith("add "):
+            found = replace(found, types={**found.types, **dict.fromkeys(step.name.split()[1:], "JSON")})
+        elif step.name.startswith("swap "):
+            for number in (int(name.rpartition("_")[2]) for name in step.name.split()[1:]):
+                del found.types[its.new_name(number)]
+                found.types.update({f"c{number}": "JSON", its.old_name(number): "STRING"})
+    assert len(statements) == 6
+    assert [len(statement) < 100_000 for statement in statements] == [True] * 6
+
+
 def test_a_table_that_is_gone_is_made_again_by_a_reading_alone() -> None:
     change = SchemaChange(ChangeKind.ADD_COLUMN, Column("new", "new", TEXT))
     with pytest.raises(TableFailure, match="resync"):
@@ -129,5 +153,5 @@ def test_rows_of_somebody_else_are_asked_for_before_anything_is_added() -> None:
     foreign = Found({"id": "INT64"}, required=("id",))
     step = next_step(foreign, its, frozenset())
     assert step is not None
-    assert step.refused is not None
+    assert step.refused
     assert names_of(its, foreign, foreign) == ["adopt", "add columns"]

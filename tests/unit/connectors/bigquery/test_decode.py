@@ -49,6 +49,20 @@ def test_decimals_of_a_declared_scale_keep_it(its: pa.DataType) -> None:
     assert (str(found.type), found.values.to_pylist()) == ("numeric(10,2)", ["2.50", "0.00", None])
 
 
+# SPEC: M5 E3
+def test_rows_of_a_snapshot_from_before_a_widening_are_as_the_column_has_them_now() -> None:
+    whole = pa.array([1, -(2**63), None], pa.int64())
+    assert carried(SchemaField("n", "NUMERIC"), whole) == ["1", str(-(2**63)), None]
+    assert carried(SchemaField("n", "NUMERIC", precision=24, scale=2), whole) == ["1.00", f"{-(2**63)}.00", None]
+    assert carried(SchemaField("n", "FLOAT"), pa.array([2**53 + 1, None])) == [2.0**53, None]
+    short = pa.array([Decimal("99999999.99"), None], pa.decimal128(10, 2))
+    assert carried(SchemaField("n", "NUMERIC", precision=14, scale=6), short) == ["99999999.990000", None]
+    assert carried(SchemaField("n", "BIGNUMERIC"), short) == ["99999999.99", None]
+    assert carried(SchemaField("n", "FLOAT"), pa.array([Decimal("0.1")], pa.decimal128(38, 9))) == [0.1]
+    assert carried(SchemaField("n", "NUMERIC", "REPEATED"), pa.array([[5, -10]], pa.list_(pa.int64()))) == ["[5,-10]"]
+    assert carried(SchemaField("n", "FLOAT", "REPEATED"), pa.array([[5]], pa.list_(pa.int64()))) == ["[5]"]
+
+
 def test_an_interval_of_the_service_is_text() -> None:
     values = pa.array([(14, 3, 0), None], pa.month_day_nano_interval())
     assert carried(SchemaField("i", "INTERVAL"), values) == ["1-2 3 0:0:0", None]

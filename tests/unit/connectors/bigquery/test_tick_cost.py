@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from warp_resources.connectors.bigquery.tick_cost import TickCost
+from warp_resources.connectors.bigquery.tick_cost import LookUpCost, TickCost
 from warp_resources.errors import TableFailure
 from warp_resources.model.tables import TableId
 
@@ -49,3 +49,10 @@ def test_the_service_is_told_of_the_limit_unless_clustering_may_keep_it() -> Non
     assert cost(1, 2).billing_limit == 10 * GB + 10 * 1024**2
     assert cost(1, 2, None).billing_limit is None
     assert cost(1, 2, is_upper_bound=True).billing_limit is None
+
+
+def test_a_look_up_that_scans_a_large_table_says_how_to_prune_it() -> None:
+    with pytest.raises(TableFailure, match="To look up rows by their keys would read nearly the whole table") as caught:
+        LookUpCost(EVENTS, "id", 48 * GB, 50 * GB, 10 * GB).demand()
+    assert "Cluster the table by id" in str(caught.value)
+    LookUpCost(EVENTS, "id", 48 * GB, 50 * GB, 10 * GB, is_upper_bound=True).demand()
