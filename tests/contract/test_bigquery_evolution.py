@@ -10,7 +10,8 @@ import pytest
 
 from tests.contract.conformed import KEY, TEXT, changed, creation
 from tests.fixtures.servers import BigQueryProject
-from warp_resources.connectors.bigquery.evolving import apply_changes
+from warp_resources.connectors.bigquery.control import Intent
+from warp_resources.connectors.bigquery.evolving import apply_changes, can_be_withdrawn
 from warp_resources.connectors.bigquery.layout import Layout, TableLayout
 from warp_resources.connectors.bigquery.options import BigQueryDestinationOptions
 from warp_resources.connectors.bigquery.session import Session
@@ -43,8 +44,21 @@ def session(bigquery: BigQueryProject) -> Iterator[Session]:
     opened.close()
 
 
-def nothing(errors: list[ErrorEntry]) -> None:
-    raise AssertionError(errors)
+class Kept:
+    """A change that stays announced, with what it altered."""
+
+    def __init__(self, errors: list[ErrorEntry] | None = None) -> None:
+        self.errors = errors
+
+    def demand(self) -> None:
+        pass
+
+    def keep(self, errors: list[ErrorEntry]) -> None:
+        assert self.errors is not None, errors
+        self.errors[:] = errors
+
+
+NOTHING = Kept()
 
 
 def first() -> TableSchema:
@@ -52,7 +66,7 @@ def first() -> TableSchema:
 
 
 def made(session: Session, schema: TableSchema, layout: Layout | None = None) -> TableSchema:
-    apply_changes(session, None, schema, creation(), layout or Layout(), nothing)
+    apply_changes(session, Intent(None, schema, creation(), ""), layout or Layout(), NOTHING)
     return schema
 
 
@@ -126,24 +140,20 @@ def test_a_change_ends_alike_after_a_crash_at_each_point(session: Session, name:
     after, changes = next_version(before, name)
     crashes = 0
     errors: list[ErrorEntry] = []
-
-    def keep(found: list[ErrorEntry]) -> None:
-        errors[:] = found
-
     arm(";".join(f"{point}=error" for point in POINTS))
     for _ in POINTS:
         try:
-            apply_changes(session, before, after, changes, Layout(), keep)
+            apply_changes(session, Intent(before, after, changes, ""), Layout(), Kept(errors))
         except TransientError:
             crashes += 1
     arm(None)
     assert crashes
-    apply_changes(session, before, after, changes, Layout(), keep)
+    apply_changes(session, Intent(before, after, changes, ""), Layout(), Kept(errors))
     expected = columns_of(session)
     _, columns, values = CHANGES[name]
     assert seen(session, columns) == values
     assert not [column for column in expected if column.startswith(("_warp_new", "_warp_old", "_warp_rename"))]
-    apply_changes(session, before, after, changes, Layout(), nothing)
+    apply_changes(session, Intent(before, after, changes, ""), Layout(), NOTHING)
     assert columns_of(session) == expected
     assert seen(session, columns) == values
     zeros = [entry for entry in errors if entry.error_type == "negative_zero"]
@@ -157,7 +167,7 @@ def test_values_that_do_not_fit_stop_the_change_and_stay(session: Session) -> No
     change = retyped(Kind.NUMERIC, RATE)
     for _ in range(2):
         with pytest.raises(TableFailure, match=r"do not fit.*values=1"):
-            apply_changes(session, before, changed(before, change), (change,), Layout(), nothing)
+            apply_changes(session, Intent(before, changed(before, change), (change,), ""), Layout(), NOTHING)
     assert seen(session, "rate")[2] == (1e-20,)
 
 
@@ -181,8 +191,37 @@ def test_json_becomes_its_text(session: Session) -> None:
             f" values ('{number}', 1, current_timestamp(), {number}, {value})"
         )
     change = retyped(Kind.TEXT, notes)
-    apply_changes(session, before, changed(before, change), (change,), Layout(), nothing)
+    apply_changes(session, Intent(before, changed(before, change), (change,), ""), Layout(), NOTHING)
     assert seen(session, "note") == [(None,), ("null",), ("a",), ("1.5",), ("true",), ('{"a":[1,null]}',), ("[]",)]
+
+
+# SPEC: E8 T7
+def test_nothing_is_changed_where_one_of_many_changes_is_refused(session: Session) -> None:
+    before = filled(session)
+    session.run(f"update {STORED} set rate = 1e-20 where id = 3")
+    swap, _, _ = CHANGES["swap names"]
+    moved = replace(RATE, stored="total")
+    unfit = SchemaChange(ChangeKind.ALTER_TYPE, replace(moved, type=ColumnType(Kind.NUMERIC)), RATE)
+    intent = Intent(before, changed(before, swap[0], unfit), (swap[0], unfit), "", token="ab12cd")
+    columns = columns_of(session)
+    for _ in range(2):
+        with pytest.raises(TableFailure, match=r"do not fit.*values=1"):
+            apply_changes(session, intent, Layout(), NOTHING)
+        assert can_be_withdrawn(session, intent, Layout())
+        assert columns_of(session) == columns
+    assert [row[:2] for row in seen(session, "total, rate")] == [(10, 1.5), (None, -0.0), (9007199254740993, 1e-20)]
+
+
+# SPEC: E8 T7
+def test_names_that_are_swapped_cannot_be_withdrawn(session: Session) -> None:
+    before = filled(session)
+    after, changes = next_version(before, "swap names")
+    intent = Intent(before, after, changes, "", token="ab12cd")
+    arm("ddl.swapped=error")
+    with pytest.raises(TransientError):
+        apply_changes(session, intent, Layout(), NOTHING)
+    arm(None)
+    assert not can_be_withdrawn(session, intent, Layout())
 
 
 # SPEC: T7
@@ -191,9 +230,9 @@ def test_a_later_version_is_left_alone(session: Session) -> None:
     second, third = retyped(Kind.TEXT), retyped(Kind.JSON, replace(OLD, type=TEXT))
     middle = changed(before, second)
     last = changed(middle, third)
-    apply_changes(session, before, middle, (second,), Layout(), nothing)
-    apply_changes(session, middle, last, (third,), Layout(), nothing)
-    apply_changes(session, before, middle, (second,), Layout(), nothing)
+    apply_changes(session, Intent(before, middle, (second,), ""), Layout(), NOTHING)
+    apply_changes(session, Intent(middle, last, (third,), ""), Layout(), NOTHING)
+    apply_changes(session, Intent(before, middle, (second,), ""), Layout(), NOTHING)
     assert columns_of(session)["total"] == "JSON"
     assert seen(session, "to_json_string(total)") == [('"10"',), ("null",), ('"9007199254740993"',)]
 
@@ -208,7 +247,7 @@ def test_an_empty_table_of_the_users_is_taken_over(session: Session) -> None:
     )
     session.run(f"alter table {STORED} add column note int64")
     change = SchemaChange(ChangeKind.ADD_COLUMN, NEW)
-    apply_changes(session, first(), changed(first(), change), (change,), Layout(), nothing)
+    apply_changes(session, Intent(first(), changed(first(), change), (change,), ""), Layout(), NOTHING)
     assert columns_of(session)["note"] == "STRING"
 
 
@@ -221,7 +260,7 @@ def test_rows_of_the_users_are_not_touched(session: Session, column: str, told: 
     session.run(f"create table {STORED} ({column}{own})")
     session.run(f"insert into {STORED} ({column.split()[0]}) values ({'1' if 'int64' in column else repr('x')})")
     with pytest.raises(TableFailure, match=told):
-        apply_changes(session, None, first(), creation(), Layout(), nothing)
+        apply_changes(session, Intent(None, first(), creation(), ""), Layout(), NOTHING)
     assert seen_count(session) == 1
 
 
@@ -259,4 +298,4 @@ def test_a_column_that_holds_the_table_together_keeps_its_type(session: Session)
     before = made(session, first(), layout)
     change = retyped(Kind.TEXT)
     with pytest.raises(TableFailure, match="clustered"):
-        apply_changes(session, before, changed(before, change), (change,), layout, nothing)
+        apply_changes(session, Intent(before, changed(before, change), (change,), ""), layout, NOTHING)

@@ -170,4 +170,4 @@ def test_what_the_table_has_counts_until_it_is_made_again(shop: Shop) -> None:
     shop.put({"d": "text"})
     shop.run(columns={"tags": {"type": "text"}})
     assert shop.type_of() == "NULLABLE STRING"
-    assert shop.stored() == {"a": "[1]", "b": "[]", "c": "[3]", "d": "text"}
+    assert shop.stored() == {"a": "[1]", "b": None, "c": "[3]", "d": "text"}

@@ -6,8 +6,10 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from structlog.testing import capture_logs
 
@@ -16,6 +18,7 @@ from tests.contract.test_source_contract import deletes_of, rows_of
 from tests.contract.test_source_restore import content
 from tests.type_tables.bigquery_types import BIGQUERY_TYPES
 from warp_resources.arrow.keys import compound, key_object, key_text
+from warp_resources.connectors.bigquery.storage import Storage, StreamExpired
 from warp_resources.connectors.interfaces import MarkedRange, ReadLimits, Source, SourceScope, SourceTable
 from warp_resources.errors import OperatorError, TableFailure
 from warp_resources.model.batches import TableBatch
@@ -76,6 +79,20 @@ def test_a_table_that_is_not_clustered_by_its_key_is_one_slice(bigquery_lab: Big
     assert bigquery_lab.open().plan(bigquery_lab.scope(), "big", 4) == [KeyRange()]
 
 
+# SPEC: M5 E3
+def test_slices_that_were_planned_for_keys_of_another_type_still_hold_every_row(
+    bigquery_lab: BigQuerySourceLab,
+) -> None:
+    bigquery_lab.put("users", *({"_id": number} for number in range(40)))
+    source, scope = bigquery_lab.open(), bigquery_lab.scope()
+    bounds = [None, "10", '"x"', '"y"', None]
+    counts = [
+        sum(batch.row_count for batch in all_of(source, scope, "users", KeyRange(lower, upper), LIMITS))
+        for lower, upper in pairwise(bounds)
+    ]
+    assert counts == [10, 30, 0, 0]
+
+
 # SPEC: E11
 def test_keys_of_several_columns_find_their_rows(bigquery_lab: BigQuerySourceLab) -> None:
     name = bigquery_lab.sql("lines")
@@ -92,7 +109,9 @@ def test_keys_of_several_columns_find_their_rows(bigquery_lab: BigQuerySourceLab
 # SPEC: E11 X4
 def test_keys_that_one_request_has_no_room_for_are_asked_for_in_several(bigquery_lab: BigQuerySourceLab) -> None:
     name = bigquery_lab.sql("long")
-    bigquery_lab.run(f"create table {name} (shop string, no int64, n int64, primary key (shop, no) not enforced)")
+    bigquery_lab.run(
+        f"create table {name} (shop string, no int64, n int64, primary key (shop, no) not enforced) cluster by shop"
+    )
     bigquery_lab.run(f"insert into {name} select repeat('x', 60000), n, n from unnest(generate_array(1, 90)) as n")
     source, scope = bigquery_lab.open(), replace(bigquery_lab.scope(), keys=())
     keys = [json.dumps({"shop": "x" * 60_000, "no": number}) for number in range(1, 101)]
@@ -183,6 +202,76 @@ def test_a_slice_whose_snapshot_expires_goes_on_in_parts_where_it_can(bigquery_l
             counts.add(len(json.loads(resume).get("cuts", ())))
         assert sorted(found) == [*expected]
         assert len(counts) > 1
+
+
+def expiring(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Streams come ten rows at a time, and those whose names are put into this set expire, also while they are open."""
+    expired, work = set[str](), Storage._batches
+
+    def batches(storage: Storage, name: str, offset: int) -> Iterator[pa.RecordBatch]:
+        for batch in work(storage, name, offset):
+            for first in range(0, batch.num_rows, 10):
+                if name in expired:
+                    raise StreamExpired("The snapshot that rows are read from has expired", stream=name)
+                yield batch.slice(first, 10)
+
+    monkeypatch.setattr(Storage, "_batches", batches)
+    return expired
+
+
+# SPEC: M5 X4
+def test_a_slice_whose_snapshot_expires_while_it_is_open_begins_anew(
+    bigquery_lab: BigQuerySourceLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bigquery_lab.put("users", *({"_id": number} for number in range(40)))
+    source, scope, limits = bigquery_lab.open(), bigquery_lab.scope(), ReadLimits(15, 2**24)
+    expired = expiring(monkeypatch)
+    chunk = source.read_chunk(scope, "users", KeyRange(), None, limits, None)
+    expired.add(json.loads(chunk.resume or "")["stream"])
+    found = list[int]()
+    while not chunk.is_last:
+        chunk = source.read_chunk(scope, "users", KeyRange(), chunk.resume, limits, None)
+        found += [row["_id"] for row in rows_of(chunk.batch)]
+    assert sorted(found) == [*range(40)]
+    assert json.loads(chunk.resume or "")["expired"] == 1
+
+
+# SPEC: M2 T5
+def test_a_tick_whose_rows_expire_says_how_to_go_on(
+    bigquery_lab: BigQuerySourceLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bigquery_lab.make_table("users", _id="INT64", at="TIMESTAMP")
+    bigquery_lab.run(f"insert into {bigquery_lab.sql('users')} (_id) select n from unnest(generate_array(1, 40)) as n")
+    expired, opened, work = expiring(monkeypatch), list[str](), Storage.open
+    monkeypatch.setattr(Storage, "open", lambda its, name, at: (opened.append(name), work(its, name, at))[1])
+    marked = MarkedRange("at", None, None)
+    batches = bigquery_lab.open().read_marked(bigquery_lab.scope(), "users", marked, ReadLimits(15, 2**24))
+    assert next(batches).row_count == 15
+    expired.update(opened)
+    with pytest.raises(TableFailure, match="--full-resync --table users"):
+        next(batches)
+
+
+# SPEC: M5 E3
+def test_a_column_that_is_retyped_between_two_processes_is_read_anew(
+    bigquery_lab: BigQuerySourceLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bigquery_lab.make_table("users", _id="INT64", n="INT64")
+    bigquery_lab.run(f"insert into {bigquery_lab.sql('users')} select n, n from unnest(generate_array(1, 40)) as n")
+    scope, work = bigquery_lab.scope(), Storage._batches
+    first = bigquery_lab.open().read_chunk(scope, "users", KeyRange(), None, ReadLimits(15, 2**24), None)
+    older = json.loads(first.resume or "")["stream"]
+
+    def batches(storage: Storage, name: str, offset: int) -> Iterator[pa.RecordBatch]:
+        # The emulator's sessions show a table as it is now.
+        for batch in work(storage, name, offset):
+            texts = pa.array(["seven"] * batch.num_rows)
+            yield batch.set_column(batch.schema.get_field_index("n"), "n", texts) if name == older else batch
+
+    monkeypatch.setattr(Storage, "_batches", batches)
+    anew = bigquery_lab.open().read_chunk(scope, "users", KeyRange(), first.resume, LIMITS, None)
+    assert (anew.batch.row_count, anew.is_last) == (40, True)
+    assert all(row["n"] == row["_id"] for row in rows_of(anew.batch))
 
 
 # SPEC: M5 E3

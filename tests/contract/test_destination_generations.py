@@ -267,3 +267,16 @@ def test_finished_slices_outlive_their_generation(scene: Scene) -> None:
     assert told() == [(GENERATION, "slice-01"), (GENERATION, "slice-00")]
     assert scene.destination.finished_slices("other", timedelta(hours=1)) == []
     assert scene.destination.finished_slices(SCHEMA, timedelta(0)) == []
+
+
+# SPEC: M5
+def test_the_plan_stays_while_it_is_read(scene: Scene) -> None:
+    destination = scene.destination
+    three = [KeyRange(None, "1"), KeyRange("1", "2"), KeyRange("2")]
+    assert destination.save_plan(USERS, [KeyRange(None, "7"), KeyRange("7", None)]) == HALVES
+    destination.open_generation(USERS, GENERATION, ["slice-00"])
+    assert destination.save_plan(USERS, three) == HALVES
+    whole = destination.open_generation(USERS, GENERATION, ["slice-01"])
+    assert [part.range for part in whole.slices] == HALVES
+    destination.abandon_generation(USERS, GENERATION, "test")
+    assert destination.save_plan(USERS, three) == three == destination.table_plan(USERS)

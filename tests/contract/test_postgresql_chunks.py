@@ -219,16 +219,6 @@ def test_slices_that_join_one_generation_make_it_whole(lab: Lab) -> None:
         lab.destination.close_generation(TABLE, "backfill", RUN)
 
 
-def test_the_plan_stays_while_it_is_read(lab: Lab) -> None:
-    two, three = [KeyRange(None, "5"), KeyRange("5", None)], [KeyRange(None, "1"), KeyRange("1", "2"), KeyRange("2")]
-    assert lab.destination.save_plan(TABLE, two) == two
-    assert lab.destination.save_plan(TABLE, [KeyRange(None, "7"), KeyRange("7", None)]) == two
-    lab.destination.open_generation(TABLE, "reading")
-    assert lab.destination.save_plan(TABLE, three) == two
-    lab.destination.abandon_generation(TABLE, "reading", "test")
-    assert lab.destination.save_plan(TABLE, three) == three == lab.destination.table_plan(TABLE)
-
-
 def test_a_slice_is_taken_up_where_it_was_left(lab: Lab) -> None:
     first = Reading.open(lab, USERS)
     first.begin()

@@ -20,8 +20,8 @@ pytestmark = pytest.mark.servers
 LETTERS = "select record from cartridge_warp_metadata.dead_letters where schema_name = %s and {}"
 NAMED = "select stored_name from cartridge_warp_metadata.name_map where schema_name = %s and {}"
 LONG = ["é" * 149, "é" * 151, "v" * 300, "v" * 301, "v" * 300 + "w", "v" * 299 + "W"]
-TABLES = [ODD[0], "users ", "\U0001f4a5", "a.b.c"]
-"""Not two that differ in case only, which the emulator takes for one."""
+TABLES = [ODD[0], "users ", "\U0001f4a5", "Users", "a.b.c"]
+"""One differs from ``users`` in case only, which some datasets, and the emulator, take for one."""
 RESERVED = ["_PARTITIONTIME", "_table_suffix", "_CHANGE_TYPE", "_warp_key", "ti`ck", "line\nbreak", "\\"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from warp_resources.cli.planning import show_plan
 from warp_resources.connectors.memory.destination import MemoryDestination
 from warp_resources.errors import TableFailure
 from warp_resources.model.capabilities import Capabilities
+from warp_resources.model.tables import TableId
 
 
 def drifting(**contract: str) -> Shop:
@@ -130,3 +132,20 @@ def test_overflow_is_planned_and_survives_a_second_run(
     found = {row["_id"]: row for row in shop.destination.rows(USERS)}
     assert [found[key]["_warp_overflow"] for key in (1, 2)] == ['{"c":3}', '{"d":{"e":5}}']
     assert [its.entry.column for its in shop.destination.store.contents.errors] == ["c", "d"]
+
+
+# SPEC: E9
+def test_tables_whose_names_differ_in_case_are_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    folding = replace(MemoryDestination.capabilities, case_sensitive=False)
+    monkeypatch.setattr(MemoryDestination, "capabilities", folding)
+    shop = Shop({})
+    for name in ("users", "Users", "orders"):
+        shop.server.put("shop", name, {"_id": name})
+    shop.once()
+    shop.server.put("shop", "USERS", {"_id": "USERS"})
+    shop.once()
+    stored = {name: its.stored_table for name, its in shop.destination.table_schemas("shop").items()}
+    assert len({name.casefold() for name in stored.values()}) == len(stored) == 4
+    assert stored["orders"] == "orders"
+    assert all(its.casefold().startswith(name.casefold()) for name, its in stored.items())
+    assert [row["_id"] for row in shop.destination.rows(TableId("shop", "USERS"))] == ["USERS"]

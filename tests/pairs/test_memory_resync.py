@@ -103,3 +103,27 @@ def test_an_incident_that_lasts_ends_it_and_the_next_one_goes_on(monkeypatch: py
     assert attempts.begun == [left.generation]
     assert attempts.told[0].rows == 2 * ROWS // SLICES
     assert shop.destination.row_count(USERS) == ROWS
+
+
+def test_a_table_that_is_made_anew_while_it_is_read_keeps_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    # SPEC: M5, X3
+    shop = shop_of("batch")
+    work, calls = MemorySource.read_chunk, list[int]()
+
+    def read_chunk(source: MemorySource, *arguments: Any) -> Any:
+        calls.append(len(calls))
+        if len(calls) == 3:
+            shop.server.drop_table("shop", "users")
+        chunk = work(source, *arguments)
+        if len(calls) == 3:
+            shop.server.put("shop", "users", *({"_id": number, "n": number} for number in range(ROWS)))
+        return chunk
+
+    monkeypatch.setattr(MemorySource, "read_chunk", read_chunk)
+    Attempts().run(shop)
+    assert len(calls) == 3, "the reading ends at once"
+    assert shop.destination.generations("shop") == []
+    assert shop.destination.row_count(USERS) == ROWS
+    Attempts().run(shop)
+    assert len(calls) == 3 + SLICES
+    assert shop.destination.row_count(USERS) == ROWS

@@ -32,7 +32,8 @@ Marked with † : altered, and the original kept in `dead_letters` with the reas
 _BIGQUERY = """
 ## BigQuery to PostgreSQL
 
-A column has the type that BigQuery declares of it, from the first value on.
+A column has the type that BigQuery declares of it, from the first value on. A table with a TIMESTAMP(12) stops with a
+message, since its picoseconds would be lost: read a view that casts it to TIMESTAMP or STRING.
 """
 _MEETINGS = """
 ## When types meet

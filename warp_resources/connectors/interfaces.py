@@ -237,7 +237,7 @@ class Source(Protocol):
 
         Reads majority-committed data no older than ``not_before``; a source without a log, of one moment between the
         slice's start and now. Rows from before ``resume`` may be delivered again. A table that does not exist is an
-        empty, last chunk.
+        empty, last chunk, and ``is_gone`` where no log tells of it.
         """
         ...
 
@@ -429,7 +429,7 @@ class Destination(Protocol):
         ...
 
     def save_plan(self, table: TableId, ranges: Sequence[KeyRange]) -> list[KeyRange]:
-        """Store a plan, unless another process was first or it has the same count; the one that counts."""
+        """Store a plan, unless there is one of the same count or that is being read; the one that counts."""
         ...
 
     def open_generation(

@@ -30,7 +30,10 @@ _MIGRATIONS = (
 _FORMAT = len(_MIGRATIONS)
 # Of a clock that begins anew with the host, what was noted later than now is from before.
 _HOLDER = "select host, pid, started, label from leases where name = ? and renewed_at <= ?2 and expires_at > ?2"
-_TAKE = "insert or replace into leases values (?, ?, ?, ?, ?, ?, ?, ?, null)"
+_TAKE = (
+    "insert or replace into leases (name, token, host, pid, started, label, renewed_at, expires_at)"
+    " values (?, ?, ?, ?, ?, ?, ?, ?)"
+)
 _RENEW = (
     "update leases set renewed_at = ?1, expires_at = ?2"
     " where name = ?3 and token = ?4 and renewed_at <= ?1 and expires_at > ?1"

@@ -43,6 +43,15 @@ def with_slices(
     return replace(known, is_whole=removes_stale and len(slices) == len(ranges), slices=slices)
 
 
+def replaces(known: Sequence[KeyRange], ranges: Sequence[KeyRange], *, is_read: bool) -> bool:
+    """Whether a new plan takes the place of the stored one: there is none, or another number is wanted.
+
+    Args:
+        is_read: a reading of the table is open: its slices are those of the stored plan, and of no other.
+    """
+    return not known or (len(known) != len(ranges) and not is_read)
+
+
 def told_slices(told: Iterable[FinishedSlice], commit: ChunkCommit, at: datetime) -> tuple[FinishedSlice, ...]:
     """The slices that are told as read, with the one of a commit if that was its last."""
     recent = [one for one in told if one.finished_at > at - TOLD_FOR]

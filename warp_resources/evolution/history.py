@@ -70,8 +70,9 @@ def way_back(present: TableSchema, target: TableSchema) -> Rollback:
         was = earlier.get(column.name)
         if was is None or _stored_alike(was, column):
             continue
-        if was.family != column.family:
-            # A key that became JSON text cannot be told from one that was text before.
+        is_json_text = was.type.kind is Kind.JSON and column.type.kind is Kind.TEXT
+        if was.family != column.family or is_json_text:
+            # JSON that became text cannot be told from what is text by itself, in a key or elsewhere.
             fixed.append(column)
         else:
             steps.append(ColumnStep(column, replace(column, type=_proved(column.type, was.type))))

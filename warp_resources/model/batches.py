@@ -152,11 +152,16 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Part of a slice: rows in key order, the bound to read on from, and whether the slice ends."""
+    """Part of a slice: rows in key order, the bound to read on from, and whether the slice ends.
+
+    ``is_gone``: there is no such table now, which says nothing of rows that it had, or may have in a moment. A source
+    whose log tells of it need not say so.
+    """
 
     batch: TableBatch
     resume: str | None
     is_last: bool
+    is_gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

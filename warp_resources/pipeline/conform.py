@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, reduce
 
@@ -55,6 +55,7 @@ def conform(
     *,
     stored_schema: str,
     capabilities: Capabilities,
+    taken: Collection[str] = (),
     rules: TableRules = NO_RULES,
     warns: bool = True,
 ) -> ConformedTable:
@@ -65,6 +66,7 @@ def conform(
 
     Args:
         known: the table's schema so far; None or version 0 where the table is not yet made.
+        taken: the stored names of other tables.
         rules: the table's contract and what its columns must be; the soft-delete column's name is kept free.
         warns: values that were converted without loss have an error entry too.
 
@@ -72,7 +74,7 @@ def conform(
         TableFailure: the table has another primary key.
         TableFailure: the batch brings what the table's contract freezes.
     """
-    basis = known or _unmade(batch, stored_schema, capabilities)
+    basis = known or _unmade(batch, stored_schema, taken, capabilities)
     _refuse_other_key(batch, basis)
     settled = settle_keys(batch, basis)
     barred = unstorable_keys(settled.rows, settled.decisions, capabilities)
@@ -104,8 +106,8 @@ def conform(
     )
 
 
-def _unmade(batch: TableBatch, stored_schema: str, capabilities: Capabilities) -> TableSchema:
-    stored_table = stored_name(batch.table.name, (), capabilities)
+def _unmade(batch: TableBatch, stored_schema: str, taken: Collection[str], capabilities: Capabilities) -> TableSchema:
+    stored_table = stored_name(batch.table.name, taken, capabilities)
     return TableSchema(batch.table, stored_schema, stored_table, columns=(), key=batch.key)
 
 

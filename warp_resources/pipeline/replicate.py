@@ -275,7 +275,7 @@ def _drain(run: StreamRun, reader: StreamReader, lease: str, request: Request) -
             with correlated(engine.unit.config, batch=run.fence.sequence + 1):
                 run.write(changes)
         waiting.try_due()
-        if changes is None and chunk is None:
+        if changes is None or run.moved is not None:
             _idle(run)
         if request.once and chunk is None and not run.unread:
             # Taken after the last chunk was read, so that what a chunk saw half of is complete.

@@ -149,11 +149,7 @@ def _read_slice(
         log.debug("slice is read elsewhere", table=str(table), slice=part.name, holder=held.facts.get("holder"))
         return
     try:
-        try:
-            epoch, current = engine.destination.seize_slice(table, generation.generation, part.name)
-        except GenerationClosed:
-            # Another process read the rest and closed it since this one listed the slices.
-            return
+        epoch, current = engine.destination.seize_slice(table, generation.generation, part.name)
         failpoint("slice.taken")
         resume, high, is_done = current.resume, current.high, current.is_done
         while not is_done and not engine.stop.is_set():
@@ -164,6 +160,9 @@ def _read_slice(
             failpoint("chunk.written")
             yield report
         failpoint("slice.read")
+    except GenerationClosed:
+        # Another process read the rest and closed it since this one listed the slices; or the source table is gone.
+        return
     finally:
         engine.leases.let_go(lease)
 
@@ -183,6 +182,10 @@ def _read_chunk(
     chunk = engine.source.read_chunk(
         engine.scope, table.name, part.range, resume, engine.chunk_limits(table.name), not_before(engine.source, basis)
     )
+    if chunk.is_gone and engine.unit.mode == BATCH:
+        # At once: if it is made again before the other slices are read, this one must not count as empty.
+        _abandon(engine, generation)
+        raise GenerationClosed("The source table no longer exists", table=table)
     if has_marker(engine, table):
         settings = engine.unit.settings(table.name)
         high = later(high, highest(chunk.batch, settings.marker_column, settings.marker_timezone))
@@ -224,9 +227,14 @@ def close_if_read(engine: Engine, generation: GenerationState) -> None:
     failpoint("generation.read")
     is_kept = engine.unit.settings(table.name).on_source_change != FOLLOW
     if is_kept and not any(found.name == table.name for found in engine.source.tables(engine.scope)):
-        reason = "the source table no longer exists; its rows are kept"
-        engine.destination.abandon_generation(table, generation.generation, reason)
-        log.warning("snapshot abandoned", table=str(table), reason=reason)
+        _abandon(engine, generation)
         return
     removed = engine.destination.close_generation(table, generation.generation, engine.run_id)
     log.info("snapshot complete", table=str(table), generation=generation.generation, stale_rows_removed=removed)
+
+
+def _abandon(engine: Engine, generation: GenerationState) -> None:
+    """End a reading whose source table is gone, without removing what it did not find."""
+    reason = "the source table no longer exists; its rows are kept"
+    engine.destination.abandon_generation(generation.table, generation.generation, reason)
+    log.warning("snapshot abandoned", table=str(generation.table), reason=reason)

@@ -74,11 +74,12 @@ class Writer:
         ]
         gradual: dict[object, tuple[str, ...]] = {}
         for _ in range(ATTEMPTS):
-            tables = tuple(
-                self._conform(batch, gradual.get(batch.table, ())) for batch in batches if self._has_content(batch)
-            )
+            tables: list[ConformedTable] = []
+            for batch in filter(self._has_content, batches):
+                made = [table.schema for table in tables]
+                tables.append(self._conform(batch, made, gradual.get(batch.table, ())))
             try:
-                receipt = self._destination.write(ConformedBatch(tables, commit, self.run_id, tuple(errors)))
+                receipt = self._destination.write(ConformedBatch(tuple(tables), commit, self.run_id, tuple(errors)))
             except RewriteWanted as wanted:
                 gradual[wanted.table] = wanted.columns
                 continue
@@ -107,14 +108,23 @@ class Writer:
     def _note_rewritten(self) -> None:
         self.rewritten = tuple(known.table for known in self._known.values() if known.rewritten)
 
-    def _conform(self, batch: TableBatch, gradual: Collection[str] = ()) -> ConformedTable:
-        """A batch as the destination takes it; ``gradual``: columns to be rewritten beside the table's use."""
+    def _conform(
+        self, batch: TableBatch, made: Sequence[TableSchema] = (), gradual: Collection[str] = ()
+    ) -> ConformedTable:
+        """A batch as the destination takes it.
+
+        Args:
+            made: the tables of the same cut so far.
+            gradual: columns to be rewritten beside the table's use.
+        """
         settings = self._settings(batch.table.name)
+        known = self._known.get(batch.table.name)
         table = conform(
             batch,
-            self._known.get(batch.table.name),
+            known,
             stored_schema=self._stored_schema,
             capabilities=self._destination.capabilities,
+            taken=[its.stored_table for its in (*self._known.values(), *made)] if known is None else (),
             rules=rules_of(settings, self._destination.array_columns(batch.table)),
             warns=self._warns,
         )

@@ -58,6 +58,12 @@ def test_a_key_that_became_json_text_stays() -> None:
     assert (back.steps, back.fixed) == ((), (mixed,))
 
 
+# SPEC: 13, E8
+def test_json_that_became_text_stays() -> None:
+    back = way_back(schema(2, column("a", TEXT)), schema(1, column("a", JSON)))
+    assert (back.steps, back.fixed) == ((), (column("a", TEXT),))
+
+
 # SPEC: 13
 def test_bounds_are_no_step_back() -> None:
     assert way_back(schema(2, column("a", INT)), schema(1, column("a", EXACT))).steps == ()

@@ -11,6 +11,7 @@ from google.api_core import exceptions as api
 from google.cloud import bigquery
 from google.cloud.bigquery import SchemaField
 
+from warp_resources.connectors.bigquery.fields import is_too_fine
 from warp_resources.connectors.bigquery.session import Session, quoted
 from warp_resources.connectors.interfaces import SourceScope, SourceTable
 from warp_resources.errors import OperatorError, TableFailure
@@ -97,7 +98,7 @@ class Catalog:
         """A table with its key; None where there is no such table.
 
         Raises:
-            TableFailure: nothing says what its key is.
+            TableFailure: nothing says what its key is, or times of it would lose digits.
         """
         found = self._known(scope, table)
         if found is None:
@@ -114,6 +115,12 @@ class Catalog:
             raise TableFailure(
                 f"The table has no column {missing[0]!r}, which its primary key names",
                 remedy=f"Set primary_key to some of: {', '.join(sorted(names))}",
+                table=found.id,
+            )
+        if fine := [field.name for field in found.fields if is_too_fine(field)]:
+            raise TableFailure(
+                f"The column {fine[0]!r} is a TIMESTAMP(12), whose picoseconds no other column can hold",
+                remedy="Read a view that gives it as cast(... as timestamp) or cast(... as string)",
                 table=found.id,
             )
         return found

@@ -46,7 +46,7 @@ class Reading:
 class Intent:
     """A schema version whose statements are under way: they are repeated until it is registered.
 
-    ``errors``: what they have altered so far, whose earlier values may be gone.
+    ``errors``: what they have altered so far, whose earlier values may be gone. ``token``: of this announcement alone.
     """
 
     before: TableSchema | None
@@ -54,6 +54,7 @@ class Intent:
     changes: tuple[SchemaChange, ...]
     run_id: str
     errors: tuple[ErrorEntry, ...] = ()
+    token: str = ""
 
     def is_same(self, other: Intent | None) -> bool:
         """Whether the other is this change, however far it has come."""

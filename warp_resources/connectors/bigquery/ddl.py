@@ -90,15 +90,26 @@ def fill_columns(table: str, columns: Sequence[tuple[str, str, str]]) -> str:
     """Put the converted values of columns into others; again does what is left. What is left over is counted.
 
     Args:
-        columns: the new name, the old name and the expression of each; the answer has a number for each.
+        columns: the new name of each, whether a row has a value to bring, and the expression of that; the answer has
+            a number for each.
     """
-    left = [f"({quoted(new)} is null and {quoted(old)} is not null)" for new, old, _ in columns]
-    filled = [f"{quoted(new)} = if({quoted(old)} is null, null, {its})" for new, old, its in columns]
+    left = [f"(T.{quoted(new)} is null and {present})" for new, present, _ in columns]
+    filled = [f"{quoted(new)} = if({present}, {its}, null)" for new, present, its in columns]
     counted = [f"countif({its}) as left_over{number}" for number, its in enumerate(left)]
     return (
         f"{temporary_functions()}\nupdate {table} as T set {', '.join(filled)} where {' or '.join(left)};\n"
-        f"select {', '.join(counted)} from {table};"
+        f"select {', '.join(counted)} from {table} as T;"
     )
+
+
+def count_unfit(table: str, columns: Sequence[tuple[str, str]]) -> str:
+    """How many values of columns have no counterpart, a number for each.
+
+    Args:
+        columns: whether a row has a value to bring, and the expression of that.
+    """
+    counted = [f"countif({present} and ({its}) is null) as unfit{at}" for at, (present, its) in enumerate(columns)]
+    return f"{temporary_functions()}\nselect {', '.join(counted)} from {table} as T;"
 
 
 def fill_flag(table: str, name: str) -> str:
@@ -106,9 +117,10 @@ def fill_flag(table: str, name: str) -> str:
     return f"update {table} set {quoted(name)} = false where {quoted(name)} is null"
 
 
-def count_values(table: str, name: str) -> str:
-    """How many rows have a value in a column."""
-    return f"select count(*) as found from {table} where {quoted(name)} is not null"
+def count_values(table: str, name: str, *, is_array: bool = False) -> str:
+    """How many rows have a value in a column; an array is never null."""
+    has_value = f"array_length({quoted(name)}) > 0" if is_array else f"{quoted(name)} is not null"
+    return f"select count(*) as found from {table} where {has_value}"
 
 
 def count_rows(table: str) -> str:

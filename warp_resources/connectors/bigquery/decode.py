@@ -18,9 +18,14 @@ from warp_resources.arrow.types import arrow_type
 from warp_resources.connectors.bigquery.fields import RECORD, column_type, named, type_name
 from warp_resources.connectors.bigquery.nested import interval_text, plain_decimal, speller
 from warp_resources.connectors.bigquery.originals import Originals
+from warp_resources.errors import TableFailure
 from warp_resources.evolution.losses import DUPLICATE_KEY, NEGATIVE_ZERO
 from warp_resources.model.batches import Flaw, RawColumn, TableBatch, Variant
 from warp_resources.model.tables import ColumnType, Kind, TableId
+
+
+class TypesDiffer(TableFailure):
+    """Rows are of other types than their table declares now: it was changed since their snapshot was made."""
 
 
 def decoded(
@@ -35,12 +40,15 @@ def decoded(
 
     Args:
         rows: None stands for none.
+
+    Raises:
+        TypesDiffer: the rows are not of the types that the fields declare.
     """
     if rows is None:
         return TableBatch(table, key, (), 0)
     # What was added since the reading began is not in its snapshot.
     present = [field for field in fields if field.name in rows.schema.names]
-    columns = tuple(raw_column(field, rows, extended=extended) for field in present)
+    columns = tuple(_declared_column(table, field, rows, extended=extended) for field in present)
     whole, flaws = _each_key_once(key, columns, rows.num_rows)
     originals = Originals(whole, key)
     return TableBatch(
@@ -54,12 +62,26 @@ def decoded(
     )
 
 
+def _declared_column(table: TableId, field: SchemaField, rows: pa.RecordBatch, *, extended: bool) -> RawColumn:
+    try:
+        return raw_column(field, rows, extended=extended)
+    except (pa.ArrowException, ValueError, TypeError, AttributeError) as error:
+        raise TypesDiffer(
+            f"The rows have values in column {field.name!r} that are not of the type that it is declared with",
+            remedy="Of a view, declare it anew: create or replace view; of a table whose column has just been given "
+            "another type, run again",
+            table=table,
+            declared=type_name(field),
+            found=rows.schema.field(field.name).type,
+        ) from error
+
+
 def raw_column(field: SchemaField, rows: pa.RecordBatch, *, extended: bool = False) -> RawColumn:
     """One field of the rows as a column of the type that the table declares of it."""
     its = column_type(field)
     values = rows.column(field.name)
     if its.kind is Kind.NUMERIC:
-        return _column(field, its, _decimals(values, its.scale if its.precision is not None else None))
+        return _column(field, its, _decimals(values, its))
     if its.kind is Kind.JSON and not pa.types.is_string(values.type):
         return _column(field, its, _spelled(values, speller(field, extended=extended)))
     if its.kind is Kind.TEXT and not pa.types.is_string(values.type):
@@ -85,14 +107,15 @@ def _doubles(values: pa.Array) -> pa.Array:
     return pa.array([None if value is None else float(value) for value in values.to_pylist()], pa.float64())
 
 
-def _decimals(values: pa.Array, scale: int | None) -> pa.Array:
+def _decimals(values: pa.Array, its: ColumnType) -> pa.Array:
     """Decimals as literals: of the declared scale, else without zeros at their ends."""
     if pa.types.is_integer(values.type):
         # The snapshot is older than the widening of the column.
         values = values.cast(pa.decimal128(19, 0))
-    if scale is not None:
+    if its.precision is not None and (scale := its.scale) is not None:
         # Neither the result of a query nor an older snapshot knows of the scale that the column is declared with.
-        wider = pa.decimal128(38, scale) if pa.types.is_decimal128(values.type) else pa.decimal256(76, scale)
+        is_short = its.precision <= 38 and pa.types.is_decimal128(values.type)
+        wider = pa.decimal128(38, scale) if is_short else pa.decimal256(76, scale)
         text = values.cast(wider).cast(pa.string())
         return _plain(text, values, lambda value: format(value, f".{scale}f"))
     text = values.cast(pa.string())

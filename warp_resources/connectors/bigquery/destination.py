@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime, timedelta
 from functools import partial
 from typing import ClassVar, TypeVar
@@ -41,6 +41,7 @@ from warp_resources.connectors.bigquery.views import show_schemas
 from warp_resources.connectors.bigquery.warehouse import Warehouse
 from warp_resources.connectors.interfaces import Comparison
 from warp_resources.connectors.local_state import LocalStateStore, default_state_file
+from warp_resources.errors import SchemaMoved
 from warp_resources.model.batches import ConformedBatch, ErrorEntry, WriteReceipt
 from warp_resources.model.capabilities import Capabilities
 from warp_resources.model.letters import ErrorSelection, KeptError, KeptLetter, LetterCount, LetterSelection
@@ -393,4 +394,6 @@ class BigQueryDestination:
         """Finish a schema change of a table that somebody has begun."""
         row = self._row(table)
         if row is not None and row.intent is not None:
-            finish(self._warehouse, self._layout, row.intent)
+            # Whoever was faster has settled it.
+            with suppress(SchemaMoved):
+                finish(self._warehouse, self._layout, row.intent)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import uuid
+from dataclasses import dataclass, replace
+
+import structlog
 
 from warp_resources.connectors.bigquery.changing import change
-from warp_resources.connectors.bigquery.control import BATCH, STREAM, Draft, Intent, TableRow
-from warp_resources.connectors.bigquery.evolving import apply_changes, forget_changes
+from warp_resources.connectors.bigquery.control import BATCH, STREAM, Draft, Intent, TableRow, read_control
+from warp_resources.connectors.bigquery.evolving import apply_changes, can_be_withdrawn, drop_prepared
 from warp_resources.connectors.bigquery.layout import Layout
 from warp_resources.connectors.bigquery.transitions import demand_fence
 from warp_resources.connectors.bigquery.warehouse import Warehouse
-from warp_resources.errors import SchemaMoved, TableFailure
+from warp_resources.errors import SchemaMoved, TableFailure, WarpError
 from warp_resources.failpoints import failpoint
 from warp_resources.model.batches import ConformedTable, ErrorEntry
 from warp_resources.model.positions import BatchCommit, Commit
 from warp_resources.model.tables import TableId
+
+log = structlog.get_logger(__name__)
 
 
 def evolve(warehouse: Warehouse, layout: Layout, part: ConformedTable, commit: Commit, run_id: str) -> None:
@@ -24,7 +29,7 @@ def evolve(warehouse: Warehouse, layout: Layout, part: ConformedTable, commit: C
         FencedOut: the commit's fence does not hold.
         SchemaMoved: another version came first.
     """
-    wanted = Intent(None, part.schema, part.changes, run_id)
+    wanted = Intent(None, part.schema, part.changes, run_id, token=uuid.uuid4().hex[:6])
 
     def announce(draft: Draft) -> Intent:
         demand_fence(draft, commit)
@@ -32,6 +37,7 @@ def evolve(warehouse: Warehouse, layout: Layout, part: ConformedTable, commit: C
         if row.intent is not None:
             return row.intent
         demand_version(row, part)
+        _demand_name(draft, part)
         its = replace(wanted, before=row.schema)
         draft.put(replace(row, intent=its))
         return its
@@ -44,50 +50,66 @@ def evolve(warehouse: Warehouse, layout: Layout, part: ConformedTable, commit: C
 
 
 def finish(warehouse: Warehouse, layout: Layout, intent: Intent) -> None:
-    """Carry out what was announced, all of it or what is left of it, and register it."""
+    """Carry out what was announced, all of it or what is left of it, and register it.
 
-    def keep(draft: Draft, errors: list[ErrorEntry]) -> None:
-        row = draft.table(intent.after.table)
-        if intent.is_same(row.intent):
-            draft.put(replace(row, intent=replace(intent, errors=tuple(errors))))
+    Raises:
+        SchemaMoved: another process has registered or withdrawn it.
+    """
+    try:
+        apply_changes(warehouse.session, intent, layout, _Announced(warehouse, intent))
+    except TableFailure:
+        _withdraw(warehouse, layout, intent)
+        raise
+    failpoint("ddl.applied")
 
     def register(draft: Draft) -> None:
         row = draft.table(intent.after.table)
         if row.intent is not None and intent.is_same(row.intent):
             register_version(draft, row.intent)
 
-    schema = intent.after.table.schema
-    try:
-        apply_changes(
-            warehouse.session,
-            intent.before,
-            intent.after,
-            intent.changes,
-            layout,
-            lambda errors: change(warehouse, schema, lambda draft: keep(draft, errors), kind="register"),
-        )
-    except TableFailure:
-        _withdraw(warehouse, intent)
-        raise
-    failpoint("ddl.applied")
-
-    change(warehouse, schema, register, kind="register")
+    change(warehouse, intent.after.table.schema, register, kind="register")
 
 
-def _withdraw(warehouse: Warehouse, intent: Intent) -> None:
+@dataclass(frozen=True, slots=True)
+class _Announced:
+    """A change that goes on as long as the control rows have it."""
+
+    warehouse: Warehouse
+    intent: Intent
+
+    def demand(self) -> None:
+        table = self.intent.after.table
+        row = read_control(self.warehouse.session, self.warehouse.metadata, table.schema).tables.get(table.name)
+        if row is None or not self.intent.is_same(row.intent):
+            raise SchemaMoved("Another process has ended this schema change", table=table)
+
+    def keep(self, errors: list[ErrorEntry]) -> None:
+        def kept(draft: Draft) -> None:
+            row = draft.table(self.intent.after.table)
+            if self.intent.is_same(row.intent):
+                draft.put(replace(row, intent=replace(self.intent, errors=tuple(errors))))
+
+        change(self.warehouse, self.intent.after.table.schema, kept, kind="register")
+
+
+def _withdraw(warehouse: Warehouse, layout: Layout, intent: Intent) -> None:
     """Take back what cannot be done, so that another change can be announced, as long as no reader has seen any of it.
 
     Else the table waits for whoever mends what is in the way of the change that has begun.
     """
-    if not forget_changes(warehouse.session, intent.before, intent.after):
-        return
 
     def withdraw(draft: Draft) -> None:
         row = draft.table(intent.after.table)
         if intent.is_same(row.intent):
             draft.put(replace(row, intent=None))
 
-    change(warehouse, intent.after.table.schema, withdraw, kind="withdraw")
+    try:
+        if can_be_withdrawn(warehouse.session, intent, layout):
+            change(warehouse, intent.after.table.schema, withdraw, kind="withdraw")
+            drop_prepared(warehouse.session, intent, layout)
+    except WarpError as error:
+        # What stopped the change is what the user is to be told; the next try comes by here again.
+        log.warning("schema change not taken back", table=str(intent.after.table), error=str(error))
 
 
 def register_version(draft: Draft, intent: Intent) -> None:
@@ -104,6 +126,15 @@ def register_version(draft: Draft, intent: Intent) -> None:
     draft.count(table.name, replace(its, schema_changes=counts))
     for entry in intent.errors:
         draft.log_error(entry, intent.run_id)
+
+
+def _demand_name(draft: Draft, part: ConformedTable) -> None:
+    """Raise ``SchemaMoved`` where another table has come by the name: in some datasets case makes no difference."""
+    wanted = part.schema.stored_table.casefold()
+    others = (row for name, row in draft.tables.items() if name != part.schema.table.name)
+    stored = (row.intent.after if row.intent is not None else row.schema for row in others)
+    if part.based_on == 0 and any(its is not None and its.stored_table.casefold() == wanted for its in stored):
+        raise SchemaMoved("Another table is stored by that name", table=part.schema.table, stored=wanted)
 
 
 def demand_version(row: TableRow, part: ConformedTable) -> None:

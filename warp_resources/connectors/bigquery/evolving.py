@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
+from typing import Protocol
 
 from google.api_core import exceptions as api
 from google.cloud import bigquery
 
 from warp_resources.arrow.keys import key_object
 from warp_resources.arrow.lattice import FLOATS
-from warp_resources.connectors.bigquery.ddl import VERSION_LABEL, drop_columns, negative_zeros, wanted_columns
+from warp_resources.connectors.bigquery.control import Intent
+from warp_resources.connectors.bigquery.ddl import VERSION_LABEL, drop_columns, negative_zeros
+from warp_resources.connectors.bigquery.evolution import CREATED, DROPPED, FILLED, SWAPPED, Evolution, Step, retypings
 from warp_resources.connectors.bigquery.layout import Layout, layout_of
 from warp_resources.connectors.bigquery.physical import Found, found_in
+from warp_resources.connectors.bigquery.replacing import is_begun
 from warp_resources.connectors.bigquery.session import ONCE, Session, quoted, translating
 from warp_resources.connectors.bigquery.steps import (
     BEAR_VERSION,
-    CREATED,
     DROP_LEFTOVERS,
-    DROPPED,
-    FILLED,
-    SWAPPED,
-    Evolution,
-    Step,
     next_step,
+    noted,
     prepared_columns,
-    retypings,
 )
 from warp_resources.connectors.bigquery.table_failures import REFUSED, refused
 from warp_resources.connectors.bigquery.warehouse import make_dataset
@@ -33,7 +31,7 @@ from warp_resources.errors import OperatorError, TableFailure, TransientError
 from warp_resources.evolution.losses import stored_negative_zeros
 from warp_resources.failpoints import failpoint
 from warp_resources.model.batches import ErrorEntry
-from warp_resources.model.tables import Kind, SchemaChange, TableId, TableSchema
+from warp_resources.model.tables import Kind, TableId, TableSchema
 
 __all__ = ["Layout", "apply_changes", "layout_of"]
 
@@ -43,64 +41,77 @@ _LONGEST_STEP = timedelta(hours=6)
 _STEPS_OF_A_CHANGE = 8
 
 
-def apply_changes(
-    session: Session,
-    before: TableSchema | None,
-    after: TableSchema,
-    changes: tuple[SchemaChange, ...],
-    layout: Layout,
-    keep: Callable[[list[ErrorEntry]], None],
-) -> None:
+class Announced(Protocol):
+    """What stands behind a schema change while it goes on."""
+
+    def demand(self) -> None:
+        """Raise ``SchemaMoved`` where nobody wants the change any more."""
+        ...
+
+    def keep(self, errors: list[ErrorEntry]) -> None:
+        """Take what the change altered, before the earlier values are dropped; once more after a crash there."""
+        ...
+
+
+def apply_changes(session: Session, intent: Intent, layout: Layout, announced: Announced) -> None:
     """Make of a table what a version wants.
 
     Safe to repeat, by as many processes as like to and after a crash anywhere: each step is decided on the table as
     it is then, and one that another was faster with is no failure. Nobody may write rows of the earlier version
     meanwhile.
 
-    Args:
-        keep: is told what the changes altered, before the earlier values are dropped; once more after a crash there.
-
     Raises:
         TableFailure: stored values do not fit, or the table is somebody else's.
+        SchemaMoved: the change is announced no more.
     """
-    name = f"{session.project}.{after.stored_schema}.{after.stored_table}"
-    table = quoted(session.project, after.stored_schema, after.stored_table)
-    its = Evolution(table, before, after, changes, layout.of(after.table))
+    after = intent.after
+    name, its = _full(session, after), _evolution(session, intent, layout)
     done: frozenset[str] = frozenset()
-    for _ in range(_STEPS_OF_A_CHANGE * (len(changes) + len(after.columns) + 2)):
+    for _ in range(_STEPS_OF_A_CHANGE * (len(intent.changes) + len(after.columns) + 2)):
         described = session.table(name)
         found = None if described is None else found_in(described)
         step = next_step(found, its, done)
         if step is None:
             return
+        announced.demand()
         if found is None:
             make_dataset(session, after.stored_schema)
         elif step.name == DROP_LEFTOVERS and (errors := list(_lost_signs(session, its, found))):
-            keep(errors)
+            announced.keep(errors)
         if step is BEAR_VERSION and described is not None:
             _bear_version(session, described, after.version)
         else:
             _do(session, step, after.table, name, found)
-        done |= {step.name}
+        done = noted(done, step)
     raise TransientError("Another process changes the table at the same time", table=after.table)
 
 
-def forget_changes(session: Session, before: TableSchema | None, after: TableSchema) -> bool:
-    """Drop what changes have prepared, where they have replaced, renamed or widened nothing yet; whether that is so.
-
-    Nobody may go on with these changes meanwhile.
-    """
-    described = session.table(f"{session.project}.{after.stored_schema}.{after.stored_table}")
-    if described is None or before is None:
-        return before is None
+def can_be_withdrawn(session: Session, intent: Intent, layout: Layout) -> bool:
+    """Whether a change has replaced, renamed or widened nothing that any reader has seen."""
+    described = session.table(_full(session, intent.after))
+    if described is None or intent.before is None:
+        return intent.before is None
     found = found_in(described)
-    is_begun = any(found.type_of(name) != wanted for name, wanted in wanted_columns(before).items())
-    if is_begun or found.version >= after.version:
-        return False
-    names = prepared_columns(found, after.version)
+    return found.version < intent.after.version and not is_begun(found, _evolution(session, intent, layout))
+
+
+def drop_prepared(session: Session, intent: Intent, layout: Layout) -> None:
+    """Drop what a change has prepared that was withdrawn."""
+    described = session.table(_full(session, intent.after))
+    its = _evolution(session, intent, layout)
+    names = [] if described is None else prepared_columns(found_in(described), its)
     if names:
-        session.run(drop_columns(quoted(session.project, after.stored_schema, after.stored_table), names), kind="ddl")
-    return True
+        session.run(drop_columns(its.table, names), kind="ddl")
+
+
+def _evolution(session: Session, intent: Intent, layout: Layout) -> Evolution:
+    after = intent.after
+    table = quoted(session.project, after.stored_schema, after.stored_table)
+    return Evolution(table, intent.before, after, intent.changes, layout.of(after.table), intent.token)
+
+
+def _full(session: Session, schema: TableSchema) -> str:
+    return f"{session.project}.{schema.stored_schema}.{schema.stored_table}"
 
 
 def _do(session: Session, step: Step, table: TableId, name: str, found: Found | None) -> None:

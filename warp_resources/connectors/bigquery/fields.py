@@ -11,7 +11,7 @@ INTERVAL                                            prints it
 BYTES                  binary                       bytes
 NUMERIC, BIGNUMERIC    numeric                      decimal literal without zeros at its end
 NUMERIC(P, S)          numeric(P, S)                decimal literal of S decimals
-TIMESTAMP              timestamp_tz                 microseconds since 1970
+TIMESTAMP              timestamp_tz                 microseconds since 1970; picoseconds are refused
 DATETIME               timestamp                    microseconds since 1970
 DATE, TIME             date, time                   days since 1970, microseconds since midnight
 JSON                   json                         as BigQuery prints it
@@ -82,3 +82,9 @@ def column_type(field: SchemaField) -> ColumnType:
 def named(fields: Sequence[SchemaField], name: str) -> SchemaField | None:
     """The field of a name; BigQuery tells no case apart."""
     return next((field for field in fields if field.name.casefold() == name.casefold()), None)
+
+
+def is_too_fine(field: SchemaField) -> bool:
+    """Whether a field, or one within it, has times of picoseconds."""
+    # Earlier clients have no name for it.
+    return str(field.to_api_repr().get("timestampPrecision")) == "12" or any(map(is_too_fine, field.fields))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from google.cloud.bigquery import ArrayQueryParameter, ScalarQueryParameter, SchemaField, StructQueryParameter
 
 from warp_resources.arrow.canonical import canonical_text
@@ -18,6 +20,7 @@ from warp_resources.errors import OperatorError
 from warp_resources.model.batches import Variant
 from warp_resources.model.tables import Kind
 
+_NUMBER = r"^-?\d+(\.\d+)?([eE][-+]?\d+)?$"
 _CASTS = {"INT64", "NUMERIC", "BIGNUMERIC", "BOOL"}
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
@@ -38,7 +41,10 @@ def key_columns(keys: Sequence[str], fields: Sequence[SchemaField]) -> list[pa.A
         raise OperatorError("A key cannot be read", remedy="Report it with the types of the key") from error
     read = [_parsed(column, field) for column, field in zip(columns, fields, strict=True)]
     if any(column.null_count for column in read):
-        raise OperatorError("A key is not of the type of its column", remedy="Resync the table")
+        raise OperatorError(
+            "A key is not of the type of its column",
+            remedy="Read its table anew: cartridge-warp run --once --full-resync --table NAME",
+        )
     return read
 
 
@@ -60,8 +66,10 @@ def _text(part: Any) -> str:
 
 def _parsed(texts: pa.Array, field: SchemaField) -> pa.Array:
     its = column_type(field)
-    if its.kind in (Kind.TEXT, Kind.NUMERIC):
+    if its.kind is Kind.TEXT:
         return texts
+    if its.kind is Kind.NUMERIC:
+        return pc.if_else(pc.match_substring_regex(texts, _NUMBER), texts, pa.scalar(None, pa.string()))
     return parse_text(texts, its)
 
 
@@ -86,7 +94,12 @@ def keys_parameter(name: str, fields: Sequence[SchemaField], columns: Sequence[p
 
 def _python(values: pa.Array, its: str) -> list[Any]:
     found = values.to_pylist()
-    return [Decimal(value) for value in found] if its in ("NUMERIC", "BIGNUMERIC") else found
+    return [Decimal(value) if its in ("NUMERIC", "BIGNUMERIC") else sent(value, its) for value in found]
+
+
+def sent(value: Any, its: str) -> Any:
+    """A value for a parameter of a type; the client writes a year before 1000 of a DATETIME without its zeros."""
+    return value.isoformat() if its == "DATETIME" and isinstance(value, datetime) else value
 
 
 def bound_text(field: SchemaField, value: Any) -> str:

@@ -91,9 +91,19 @@ class _LookUp:
         origin, first = self.origin, self.key[0].name
         # Each portion reads as much, since the keys decide what is read only where the table is clustered by them.
         each = self.session.query_bytes(script, self.parameters[:1])
-        is_clustered = origin.clustered_by.casefold() == first.casefold()
+        # By one that is compared with values alone: BigQuery prunes by no condition within a subquery.
+        is_clustered = len(self.key) == 1 and origin.clustered_by.casefold() == first.casefold()
         look_up_bytes = each * len(self.parameters)
-        cost = LookUpCost(origin.id, first, look_up_bytes, origin.bytes, self.max_bytes, is_upper_bound=is_clustered)
+        cost = LookUpCost(
+            origin.id,
+            first,
+            look_up_bytes,
+            origin.bytes,
+            self.max_bytes,
+            is_upper_bound=is_clustered,
+            is_stored=origin.is_stored,
+            only=len(self.key) == 1,
+        )
         log.info(
             "look-up estimated",
             table=str(origin.id),

@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pyarrow as pa
 import structlog
 from google.cloud.bigquery import ScalarQueryParameter, SchemaField
 
 from warp_resources.connectors.bigquery.catalog import Origin
 from warp_resources.connectors.bigquery.decode import decoded
 from warp_resources.connectors.bigquery.fields import MARKERS, REPEATED, named, type_name
+from warp_resources.connectors.bigquery.key_values import sent
 from warp_resources.connectors.bigquery.session import Session, quoted
-from warp_resources.connectors.bigquery.storage import Storage
+from warp_resources.connectors.bigquery.storage import RowStream, Storage, StreamExpired
 from warp_resources.connectors.bigquery.tick_cost import TickCost
 from warp_resources.connectors.interfaces import MarkedRange, ReadLimits
 from warp_resources.errors import TableFailure
@@ -39,7 +41,8 @@ def read_marked(
     since, is answered from BigQuery's cache at no cost.
 
     Raises:
-        TableFailure: the table has no such marker column, or the query would read more than ``max_bytes``.
+        TableFailure: the table has no such marker column, or the query would read more than ``max_bytes``, or writing
+            the rows takes longer than the result is kept.
     """
     script, parameters = marked_query(origin, marked)
     cost = TickCost(
@@ -49,6 +52,7 @@ def read_marked(
         origin.bytes,
         max_bytes,
         is_upper_bound=origin.clustered_by.casefold() == marked.column.casefold(),
+        is_stored=origin.is_stored,
     )
     log.info(
         "tick estimated",
@@ -61,8 +65,21 @@ def read_marked(
     cost.demand()
     found = session.result_table(script, parameters, kind="tick", max_bytes=cost.billing_limit)
     rows = storage.begin(found)
-    while (taken := rows.take(limits)) is not None:
+    while (taken := _taken(rows, limits, origin)) is not None:
         yield decoded(origin.id, origin.key, origin.fields, taken, extended=extended)
+
+
+def _taken(rows: RowStream, limits: ReadLimits, origin: Origin) -> pa.RecordBatch | None:
+    try:
+        return rows.take(limits)
+    except StreamExpired as error:
+        raise TableFailure(
+            "A tick takes longer than BigQuery keeps the rows that it has found, six hours",
+            remedy="Read the table anew, which goes on where it was interrupted: cartridge-warp run --once "
+            f"--full-resync --table {origin.id.name}; or make the destination faster",
+            table=origin.id,
+            rows_read=rows.offset,
+        ) from error
 
 
 def marked_query(origin: Origin, marked: MarkedRange) -> tuple[str, list[ScalarQueryParameter]]:
@@ -72,7 +89,7 @@ def marked_query(origin: Origin, marked: MarkedRange) -> tuple[str, list[ScalarQ
     bounds = [("since", ">=", marked.since), ("until", "<", marked.until)]
     given = [(label, sign, at) for label, sign, at in bounds if at is not None]
     values = {label: marker_value(at, its, marked.timezone, is_end=label == "until") for label, _, at in given}
-    parameters = [ScalarQueryParameter(label, its, value) for label, value in values.items()]
+    parameters = [ScalarQueryParameter(label, its, sent(value, its)) for label, value in values.items()]
     condition = " and ".join(f"{name} {sign} @{label}" for label, sign, _ in given)
     if marked.unmarked:
         condition = f"({condition}) or {name} is null" if condition else ""
@@ -100,11 +117,17 @@ def marker_value(at: datetime, its: str, zone: str = "UTC", *, is_end: bool) -> 
 
 def _marker(origin: Origin, column: str) -> SchemaField:
     field = named(origin.fields, column)
-    if field is not None and type_name(field) in MARKERS and field.mode != REPEATED:
+    # The rows come under the table's spelling, by which their markers are found.
+    if field is not None and field.name == column and type_name(field) in MARKERS and field.mode != REPEATED:
         return field
     usable = [one.name for one in origin.fields if type_name(one) in MARKERS and one.mode != REPEATED]
+    if field is None:
+        said = "is not in the table"
+    else:
+        said = "is no time" if field.name == column else f"is spelled {field.name!r} in the table"
+        usable = [field.name] if field.name in usable else usable
     raise TableFailure(
-        f"The marker column {column!r} " + ("is no time" if field is not None else "is not in the table"),
+        f"The marker column {column!r} {said}",
         remedy="Set change_detection.column"
         + (f" to one of {', '.join(usable)}" if usable else "")
         + ", or change_detection.strategy: hash",

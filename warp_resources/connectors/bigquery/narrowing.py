@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from warp_resources.arrow.lattice import FLOATS, INTEGERS, TIMESTAMPS, join
 from warp_resources.connectors.bigquery.conversions import canonical_text, converted
+from warp_resources.connectors.bigquery.session import quoted
 from warp_resources.connectors.bigquery.types import stored_type
 from warp_resources.errors import OperatorError
 from warp_resources.model.tables import Column, ColumnType, Kind
@@ -18,10 +19,16 @@ _UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 def remade(before: Column, after: Column, value: str, *, is_key: bool = False) -> str:
     """What a column holds as it is once the column has another type; as text, objects and arrays are their JSON."""
     if before.is_array and not after.is_array:
-        return f"to_json_string({value})"
+        # What has no elements may have been nothing, there and at the source.
+        return f"if(array_length({value}) > 0, to_json_string({value}), null)"
     if before.type.kind is Kind.JSON and after.type.kind is Kind.TEXT:
         return f"if({value} is null, null, coalesce({_text(before.type, value)}, to_json_string({value})))"
     return retyped(before.type, after.type, value, is_key=is_key)
+
+
+def present(column: Column, name: str) -> str:
+    """The SQL of whether a row has a value in a column that is stored by this name: an array is never null."""
+    return f"array_length(T.{quoted(name)}) > 0" if column.is_array else f"T.{quoted(name)} is not null"
 
 
 def retyped(before: ColumnType, after: ColumnType, value: str, *, is_key: bool = False) -> str:

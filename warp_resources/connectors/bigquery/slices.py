@@ -15,6 +15,7 @@ views and external tables come from the result of one query, which is read like 
 from __future__ import annotations
 
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -22,14 +23,14 @@ import structlog
 from google.cloud.bigquery import SchemaField
 
 from warp_resources.connectors.bigquery.catalog import Catalog, Origin
-from warp_resources.connectors.bigquery.decode import decoded
+from warp_resources.connectors.bigquery.decode import TypesDiffer, decoded
 from warp_resources.connectors.bigquery.fields import named, type_name
 from warp_resources.connectors.bigquery.key_values import bound_text, literal
 from warp_resources.connectors.bigquery.places import Place, place_in
 from warp_resources.connectors.bigquery.session import Session, quoted
 from warp_resources.connectors.bigquery.storage import RowStream, Storage, StreamExpired
 from warp_resources.connectors.interfaces import ReadLimits, SourceScope
-from warp_resources.errors import TableFailure
+from warp_resources.errors import OperatorError, TableFailure
 from warp_resources.model.batches import Chunk, TableBatch
 from warp_resources.model.positions import KeyRange
 from warp_resources.model.tables import TableId
@@ -48,7 +49,7 @@ log = structlog.get_logger(__name__)
 class _Reading:
     """A slice in the middle of being read, with what its table was when its snapshot was made.
 
-    ``place``: where the stream was opened.
+    ``place``: where the stream was opened; of one that was begun for it, without a stream.
     """
 
     origin: Origin
@@ -78,24 +79,36 @@ class Slices:
             TableFailure: it takes longer than its snapshots last, and cannot be cut.
         """
         reading = self._open.pop(resume, None) if resume is not None else None
-        if reading is None:
-            origin = self._catalog.origin(scope, table)
-            if origin is None:
-                key = self._catalog.key(scope, table) or ()
-                return Chunk(TableBatch(TableId(scope.schema, table), key, (), 0), resume, is_last=True)
-            reading = self._taken_up(origin, key_range, _place(origin, resume))
-        origin, rows = reading.origin, reading.rows
-        batch = decoded(origin.id, origin.key, origin.fields, rows.take(limits), extended=scope.is_extended(table))
-        place = replace(reading.place, stream=rows.name, offset=rows.offset)
-        is_at_end = rows.is_at_end()
-        if not is_at_end:
-            self._keep(place.text(), reading)
-        is_last = is_at_end and not place.cuts
-        return Chunk(batch, (place.next_part() if is_at_end and place.cuts else place).text(), is_last)
+        if reading is not None:
+            # What expires in the middle goes on as in another process.
+            with suppress(StreamExpired):
+                return self._next(reading, limits, extended=scope.is_extended(table))
+        origin = self._catalog.origin(scope, table)
+        if origin is None:
+            key = self._catalog.key(scope, table) or ()
+            return Chunk(TableBatch(TableId(scope.schema, table), key, (), 0), resume, is_last=True, is_gone=True)
+        reading = self._taken_up(origin, key_range, _place(origin, resume))
+        try:
+            return self._next(reading, limits, extended=scope.is_extended(table))
+        except TypesDiffer:
+            if not reading.place.stream:
+                raise
+        log.warning("column types are others than in the snapshot, slice is read anew", table=str(origin.id))
+        return self._next(self._anew(origin, key_range, reading.place), limits, extended=scope.is_extended(table))
 
     def forget(self) -> None:
         """Let go of every open stream."""
         self._open.clear()
+
+    def _next(self, reading: _Reading, limits: ReadLimits, *, extended: bool) -> Chunk:
+        origin, rows = reading.origin, reading.rows
+        batch = decoded(origin.id, origin.key, origin.fields, rows.take(limits), extended=extended)
+        is_at_end = rows.is_at_end()
+        place = replace(reading.place, stream=rows.name, offset=rows.offset)
+        if not is_at_end:
+            self._keep(place.text(), reading)
+        is_last = is_at_end and not place.cuts
+        return Chunk(batch, (place.next_part() if is_at_end and place.cuts else place).text(), is_last)
 
     def _taken_up(self, origin: Origin, whole: KeyRange, place: Place) -> _Reading:
         """The rows from a place on, or of its part from the beginning where they are not to be had any more."""
@@ -108,7 +121,11 @@ class Slices:
                 if rows.has(origin.key):
                     return _Reading(origin, place, rows)
                 log.warning("key columns are others than in the snapshot, slice is read anew", table=str(origin.id))
-                place = replace(place, stream="", offset=0)
+        return self._anew(origin, whole, place)
+
+    def _anew(self, origin: Origin, whole: KeyRange, place: Place) -> _Reading:
+        """The rows of the part that a place is in, from its beginning."""
+        place = replace(place, stream="", offset=0)
         return _Reading(origin, place, self._begun(origin, place.part(whole)))
 
     def _after_expiry(self, origin: Origin, whole: KeyRange, place: Place) -> Place:
@@ -128,6 +145,8 @@ class Slices:
         if field is None or count < 2:
             return []
         condition = _condition(origin, part)
+        if condition is None:
+            return []
         where = f" where {condition}" if condition else ""
         script = f"select approx_quantiles({quoted(field.name)}, {count}) from {origin.sql}{where}"
         [[quantiles]] = self._session.run(script, kind="plan")
@@ -137,6 +156,8 @@ class Slices:
 
     def _begun(self, origin: Origin, key_range: KeyRange) -> RowStream:
         condition = _condition(origin, key_range)
+        if condition is None:
+            return RowStream("", 0, iter(()))
         if origin.is_stored:
             return self._storage.begin(origin.path, condition)
         script = f"select * from {origin.sql}" + (f" where {condition}" if condition else "")
@@ -179,14 +200,28 @@ def _cut_by(origin: Origin) -> SchemaField | None:
     return field if is_cut and field is not None and type_name(field) in _SLICED else None
 
 
-def _condition(origin: Origin, key_range: KeyRange) -> str:
-    """What holds of the rows of a range; those without a key are in the first."""
+def _condition(origin: Origin, key_range: KeyRange) -> str | None:
+    """What holds of the rows of a range, those without a key being in the first; None where no row can be in it.
+
+    A bound that is not of the key's type, which was another one when the slices were planned, is beyond all keys. So
+    each key is still in a slice: the last one that begins at or before it.
+    """
     field = named(origin.fields, origin.key[0])
     assert field is not None
     name, parts = quoted(field.name), []
     if key_range.lower is not None:
-        parts.append(f"{name} >= {literal(field, key_range.lower)}")
-    if key_range.upper is not None:
-        below = f"{name} < {literal(field, key_range.upper)}"
+        if (lower := _bound(origin, field, key_range.lower)) is None:
+            return None
+        parts.append(f"{name} >= {lower}")
+    if key_range.upper is not None and (upper := _bound(origin, field, key_range.upper)) is not None:
+        below = f"{name} < {upper}"
         parts.append(below if parts or field.mode == "REQUIRED" else f"({below} or {name} is null)")
     return " and ".join(parts)
+
+
+def _bound(origin: Origin, field: SchemaField, text: str) -> str | None:
+    if type_name(field) in _SLICED:
+        with suppress(OperatorError):
+            return literal(field, text)
+    log.warning("bound of a slice is not of the key's type", table=str(origin.id), column=field.name)
+    return None

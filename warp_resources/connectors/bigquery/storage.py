@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -11,6 +12,7 @@ import grpc
 import pyarrow as pa
 from google.api_core import exceptions as api
 from google.api_core.client_options import ClientOptions
+from google.api_core.retry import Retry, if_exception_type
 from google.cloud.bigquery_storage_v1 import BigQueryReadClient, types
 from google.cloud.bigquery_storage_v1.services.big_query_read.transports import BigQueryReadGrpcTransport
 
@@ -21,7 +23,16 @@ from warp_resources.connectors.interfaces import ReadLimits
 from warp_resources.errors import OperatorError, TransientError
 
 _EXPIRED = (api.NotFound, api.FailedPrecondition, api.InvalidArgument)
-_UNLIMITED = [("grpc.max_receive_message_length", -1)]
+_CHANNEL = [
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    # A line that is dead without a word is noticed within a minute and a half, not when a reading may last no longer.
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 30_000),
+]
+_LOST_LINE_SECONDS = 300.0
+"""How long the client itself asks again for the rows of a service that does not answer."""
+_AGAIN = Retry(if_exception_type(api.ServiceUnavailable), timeout=_LOST_LINE_SECONDS)
 
 
 class StreamExpired(TransientError):
@@ -126,7 +137,7 @@ class Storage:
         schema: pa.Schema | None = None
         try:
             # The client itself opens a stream again that breaks off.
-            for answer in self._reached().read_rows(name, offset):  # type: ignore[no-untyped-call]
+            for answer in self._reached().read_rows(name, offset, retry=_AGAIN):  # type: ignore[no-untyped-call]
                 if answer.arrow_schema.serialized_schema:
                     schema = pa.ipc.read_schema(pa.py_buffer(answer.arrow_schema.serialized_schema))
                 packed = pa.py_buffer(answer.arrow_record_batch.serialized_record_batch)
@@ -150,10 +161,15 @@ def _client(options: BigQuerySourceOptions) -> BigQueryReadClient:
                 "The address of the Storage Read API is not known",
                 remedy="Set source.storage_endpoint to the HOST:PORT that goes with source.api_endpoint",
             )
-        channel = grpc.insecure_channel(options.storage_endpoint, options=_UNLIMITED)
+        channel = grpc.insecure_channel(options.storage_endpoint, options=_CHANNEL)
         return BigQueryReadClient(transport=BigQueryReadGrpcTransport(channel=channel))  # type: ignore[no-untyped-call]
-    its: dict[str, Any] = {}
+    its: dict[str, Any] = {"transport": partial(BigQueryReadGrpcTransport, channel=_channel)}
     if options.storage_endpoint is not None:
         its["client_options"] = ClientOptions(api_endpoint=options.storage_endpoint)
     its |= credentials_of(options)
     return BigQueryReadClient(**its)  # type: ignore[no-untyped-call]
+
+
+def _channel(host: str, **its: Any) -> grpc.Channel:
+    """A channel as the client would make it, but for what it says of lines that are dead."""
+    return BigQueryReadGrpcTransport.create_channel(host, **{**its, "options": _CHANNEL})

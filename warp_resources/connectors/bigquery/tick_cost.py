@@ -17,6 +17,7 @@ class TickCost:
     """What a tick would read, by a dry run, of a table.
 
     ``is_upper_bound``: the table is clustered by the marker column, so that less is read than a dry run can know.
+    ``is_stored``: it is one table, and not a view of who knows how many.
     """
 
     DOING: ClassVar[str] = "A tick"
@@ -27,6 +28,7 @@ class TickCost:
     table_bytes: int
     limit: int | None
     is_upper_bound: bool = False
+    is_stored: bool = True
 
     @property
     def reads_nearly_all(self) -> bool:
@@ -35,7 +37,7 @@ class TickCost:
     @property
     def billing_limit(self) -> int | None:
         """What BigQuery itself is to refuse to go beyond; it knows no more of clustering than a dry run does."""
-        if self.limit is None or self.is_upper_bound:
+        if self.limit is None or self.is_upper_bound or not self.is_stored:
             return None
         # Billing is by whole megabytes, and by ten for each table at the least: an estimate within the limit fits.
         return self.limit + _ROUNDED_BYTES
@@ -68,10 +70,14 @@ class TickCost:
 
 @dataclass(frozen=True, slots=True)
 class LookUpCost(TickCost):
-    """What it takes to look up rows by their keys; ``column`` is the first of the key."""
+    """What it takes to look up rows by their keys; ``column`` is the first of the key, if not the ``only`` one."""
 
     DOING: ClassVar[str] = "To look up rows by their keys"
 
+    only: bool = True
+
     @property
     def _remedy(self) -> str:
+        if not self.only:
+            return "Raise source.max_tick_bytes: BigQuery reads all of a table for keys of several columns"
         return f"Cluster the table by {self.column}, or raise source.max_tick_bytes"

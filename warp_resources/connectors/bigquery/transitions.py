@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from warp_resources.connectors.bigquery import readings
 from warp_resources.connectors.bigquery.control import STREAM, Draft, TableRow
+from warp_resources.connectors.openings import replaces
 from warp_resources.errors import FencedOut, OperatorError
 from warp_resources.model.batches import ErrorEntry
 from warp_resources.model.positions import (
@@ -94,9 +95,9 @@ def mark_loaded(draft: Draft, table: TableId) -> None:
 
 
 def save_plan(draft: Draft, table: TableId, ranges: Sequence[KeyRange]) -> list[KeyRange]:
-    """Store a plan unless there is one of as many ranges; the one that counts."""
+    """Store a plan unless there is one of as many ranges, or that is being read; the one that counts."""
     row = draft.table(table)
-    if not row.plan or len(row.plan) != len(ranges):
+    if replaces(row.plan, ranges, is_read=bool(row.readings)):
         row = draft.put(replace(row, plan=tuple(ranges)))
     return list(row.plan)
 

@@ -17,6 +17,7 @@ from warp_resources.connectors.memory.rows import plain_rows
 from warp_resources.connectors.memory.state import MemoryStateStore
 from warp_resources.connectors.memory.store import STREAM, Contents, MemoryStore, now
 from warp_resources.connectors.memory.write import demand_fence, write
+from warp_resources.connectors.openings import replaces
 from warp_resources.errors import GenerationClosed, OperatorError
 from warp_resources.model.batches import ConformedBatch, ErrorEntry, WriteReceipt
 from warp_resources.model.capabilities import Capabilities
@@ -183,7 +184,7 @@ class MemoryDestination:
     def save_plan(self, table: TableId, ranges: Sequence[KeyRange]) -> list[KeyRange]:
         with self.store.transaction() as draft:
             stored = draft.table(table)
-            if generations.replaces(stored.plan, ranges):
+            if replaces(stored.plan, ranges, is_read=bool(draft.open_generations(table))):
                 stored.plan = list(ranges)
             return list(stored.plan)
 

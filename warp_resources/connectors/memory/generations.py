@@ -50,11 +50,6 @@ def open_whole(contents: Contents, table_id: TableId, generation: str) -> None:
     open_generation(contents, table_id, generation, None)
 
 
-def replaces(plan: Sequence[KeyRange], ranges: Sequence[KeyRange]) -> bool:
-    """Whether a new plan takes the place of the stored one: there is none, or another number is wanted."""
-    return not plan or len(plan) != len(ranges)
-
-
 def close_generation(contents: Contents, table_id: TableId, generation: str) -> int:
     """End a reading that is complete and remove the rows that it proved stale."""
     table = contents.table(table_id)

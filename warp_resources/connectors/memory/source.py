@@ -109,14 +109,17 @@ class MemorySource:
     ) -> Chunk:
         # The rows are read as they are now, which is never before a position that the log has reached.
         start = resume if resume is not None else key_range.lower
+        with self.server.changed:
+            found = self.server.rows(scope.database, table)
+            is_gone = not found and table not in self.server.tables(scope.database)
         rows = [
             (text, row)
-            for text, row in self.server.rows(scope.database, table)
+            for text, row in found
             if (start is None or text >= start) and (key_range.upper is None or text < key_range.upper)
         ]
         taken = _within([row for _, row in rows], limits)
         is_last = len(taken) == len(rows)
-        return Chunk(self._batch(scope, table, taken), None if is_last else rows[len(taken)][0], is_last)
+        return Chunk(self._batch(scope, table, taken), None if is_last else rows[len(taken)][0], is_last, is_gone)
 
     def read_marked(
         self, scope: SourceScope, table: str, marked: MarkedRange, limits: ReadLimits

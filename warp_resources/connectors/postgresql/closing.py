@@ -86,8 +86,9 @@ def abandon_idle(connection: Connection, schema: str, idle: timedelta, is_held: 
     found = idle_generations(connection, schema, idle)
 
     def is_meant(state: GenerationState) -> bool:
-        is_read = any(is_held(slice_lease(state.table, part.name)) for part in state.slices)
-        return (state.table, state.generation) in found and not is_read
+        return (state.table, state.generation) in found and not any(
+            is_held(slice_lease(state.table, part.name)) for part in state.slices
+        )
 
     return abandon(connection, sorted({table for table, _ in found}), is_meant, f"nothing of it was read for {idle}")
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from google.cloud.bigquery import SchemaField
 
-from warp_resources.connectors.bigquery.decode import decoded
+from warp_resources.connectors.bigquery.decode import TypesDiffer, decoded
 from warp_resources.connectors.bigquery.storage import RowStream
 from warp_resources.connectors.interfaces import ReadLimits
 from warp_resources.model.batches import TableBatch
@@ -61,6 +61,33 @@ def test_rows_of_a_snapshot_from_before_a_widening_are_as_the_column_has_them_no
     assert carried(SchemaField("n", "FLOAT"), pa.array([Decimal("0.1")], pa.decimal128(38, 9))) == [0.1]
     assert carried(SchemaField("n", "NUMERIC", "REPEATED"), pa.array([[5, -10]], pa.list_(pa.int64()))) == ["[5,-10]"]
     assert carried(SchemaField("n", "FLOAT", "REPEATED"), pa.array([[5]], pa.list_(pa.int64()))) == ["[5]"]
+
+
+# SPEC: M5 E3
+def test_decimals_that_are_declared_longer_than_they_were_keep_their_digits() -> None:
+    field = SchemaField("n", "BIGNUMERIC", precision=60, scale=30)
+    found = carried(field, pa.array([Decimal("12345678901.5")], pa.decimal128(38, 9)))
+    assert found == [f"12345678901.5{'0' * 29}"]
+
+
+# SPEC: M5 E3
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        (SchemaField("n", "INTEGER"), pa.array(["seven"])),
+        (SchemaField("n", "FLOAT"), pa.array(["seven"])),
+        (SchemaField("n", "NUMERIC"), pa.array(["seven"])),
+        (SchemaField("n", "NUMERIC", precision=5, scale=2), pa.array([Decimal("0.123")], pa.decimal128(38, 9))),
+        (SchemaField("n", "DATE"), pa.array([True])),
+        (SchemaField("n", "STRING"), pa.array([7])),
+        (SchemaField("n", "STRING", "REPEATED"), pa.array([7])),
+        (SchemaField("n", "RECORD", fields=(SchemaField("a", "STRING"),)), pa.array([7])),
+    ],
+    ids=str,
+)
+def test_rows_of_other_types_than_declared_stop_their_table_alone(field: SchemaField, values: pa.Array) -> None:
+    with pytest.raises(TypesDiffer, match="column 'n'"):
+        batch(field, values)
 
 
 def test_an_interval_of_the_service_is_text() -> None:

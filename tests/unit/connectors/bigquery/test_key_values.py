@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from google.cloud.bigquery import SchemaField
 
-from warp_resources.connectors.bigquery.key_values import bound_text, key_columns, literal
+from warp_resources.connectors.bigquery.key_values import bound_text, key_columns, keys_parameter, literal
 from warp_resources.errors import OperatorError
 
 
@@ -32,7 +32,18 @@ def test_a_bound_as_sql(its: str, value: Any, written: str) -> None:
     assert literal(field, bound_text(field, value)) == written
 
 
-@pytest.mark.parametrize("key", ["{", "[]", '{"other": 1}', '{"k": null}', '{"k": "text"}'])
-def test_a_key_that_cannot_be_read(key: str) -> None:
+@pytest.mark.parametrize("its", ["INTEGER", "BIGNUMERIC"])
+@pytest.mark.parametrize("key", ["{", "[]", '{"other": 1}', '{"k": null}', '{"k": "text"}', '{"k": "1\\n"}'])
+def test_a_key_that_cannot_be_read(key: str, its: str) -> None:
     with pytest.raises(OperatorError):
-        key_columns([key], [SchemaField("k", "INTEGER")])
+        key_columns([key], [SchemaField("k", its)])
+
+
+def test_a_key_before_the_year_1000_is_sent_whole() -> None:
+    # SPEC: E11
+    fields = [SchemaField("k", "DATETIME"), SchemaField("n", "INTEGER")]
+    columns = key_columns(['{"k": "0999-01-02T03:04:05.000006", "n": 1}'], fields)
+    one = keys_parameter("keys", fields[:1], columns[:1]).to_api_repr()
+    assert one["parameterValue"]["arrayValues"] == [{"value": "0999-01-02T03:04:05.000006"}]
+    [both] = keys_parameter("keys", fields, columns).to_api_repr()["parameterValue"]["arrayValues"]
+    assert both["structValues"]["k0"] == {"value": "0999-01-02T03:04:05.000006"}

@@ -10,6 +10,7 @@ from google.cloud.bigquery import SchemaField
 from warp_resources.connectors.bigquery.catalog import Origin
 from warp_resources.connectors.bigquery.marked import marked_query, marker_value
 from warp_resources.connectors.interfaces import MarkedRange
+from warp_resources.errors import TableFailure
 from warp_resources.model.tables import TableId
 
 SINCE, UNTIL = datetime(2024, 1, 2, tzinfo=UTC), datetime(2024, 1, 3, 12, tzinfo=UTC)
@@ -33,6 +34,18 @@ def test_the_query_of_a_range(marked: MarkedRange, condition: str) -> None:
     script, parameters = marked_query(origin("TIMESTAMP"), marked)
     assert script == f"select `id`, `a\\`b` from `p`.`d`.`t`{condition}"
     assert [its.type_ for its in parameters] == ["TIMESTAMP"] * len(parameters)
+
+
+def test_a_marker_is_spelled_as_the_table_spells_it() -> None:
+    # SPEC: M2
+    with pytest.raises(TableFailure, match=r"is spelled 'a`b' .* change_detection\.column to one of a`b,"):
+        marked_query(origin("TIMESTAMP"), MarkedRange("A`B", SINCE, None))
+
+
+def test_a_year_before_1000_is_sent_whole() -> None:
+    # SPEC: M2
+    _, [parameter] = marked_query(origin("DATETIME"), MarkedRange("a`b", datetime(1, 1, 1, tzinfo=UTC), None))
+    assert parameter.to_api_repr()["parameterValue"] == {"value": "0001-01-01T00:00:00"}
 
 
 @pytest.mark.parametrize(

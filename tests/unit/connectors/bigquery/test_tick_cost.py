@@ -49,6 +49,8 @@ def test_the_service_is_told_of_the_limit_unless_clustering_may_keep_it() -> Non
     assert cost(1, 2).billing_limit == 10 * GB + 10 * 1024**2
     assert cost(1, 2, None).billing_limit is None
     assert cost(1, 2, is_upper_bound=True).billing_limit is None
+    # Ten megabytes are billed for each of the tables that a view is of.
+    assert TickCost(EVENTS, "at", 1, 0, 10 * GB, is_stored=False).billing_limit is None
 
 
 def test_a_look_up_that_scans_a_large_table_says_how_to_prune_it() -> None:
@@ -56,3 +58,5 @@ def test_a_look_up_that_scans_a_large_table_says_how_to_prune_it() -> None:
         LookUpCost(EVENTS, "id", 48 * GB, 50 * GB, 10 * GB).demand()
     assert "Cluster the table by id" in str(caught.value)
     LookUpCost(EVENTS, "id", 48 * GB, 50 * GB, 10 * GB, is_upper_bound=True).demand()
+    with pytest.raises(TableFailure, match="keys of several columns"):
+        LookUpCost(EVENTS, "id", 48 * GB, 50 * GB, 10 * GB, only=False).demand()
