@@ -154,8 +154,7 @@ def test_a_table_without_rows_is_one_empty_chunk(source_lab: SourceLab, table: s
     source, scope = source_lab.open(), source_lab.scope()
     chunk = source.read_chunk(scope, table, KeyRange(), None, LIMITS, None)
     assert (chunk.batch.row_count, chunk.is_last) == (0, True)
-    tells_by_log = "log" in source.capabilities.strategies and not chunk.is_gone
-    assert chunk.is_gone == (table == "missing") or tells_by_log
+    assert chunk.is_gone == (table == "missing")
     assert chunk.batch.table == TableId("shop", table)
     assert len(source.plan(scope, table, 4)) >= 1
 

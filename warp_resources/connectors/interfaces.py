@@ -237,7 +237,7 @@ class Source(Protocol):
 
         Reads majority-committed data no older than ``not_before``; a source without a log, of one moment between the
         slice's start and now. Rows from before ``resume`` may be delivered again. A table that does not exist is an
-        empty, last chunk, and ``is_gone`` where no log tells of it.
+        empty, last chunk that is ``is_gone``.
         """
         ...
 

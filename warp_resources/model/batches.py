@@ -154,8 +154,7 @@ class Changes:
 class Chunk:
     """Part of a slice: rows in key order, the bound to read on from, and whether the slice ends.
 
-    ``is_gone``: there is no such table now, which says nothing of rows that it had, or may have in a moment. A source
-    whose log tells of it need not say so.
+    ``is_gone``: there is no such table now, which says nothing of rows that it had, or may have in a moment.
     """
 
     batch: TableBatch

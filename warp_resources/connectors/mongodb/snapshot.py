@@ -71,7 +71,9 @@ def read_chunk(
         found += _at_max_key(client, database, {**command, "limit": 1, "batchSize": 1})
     documents = within(found, min(limits.max_bytes, _CHUNK_BYTES))
     reached = bound_text(documents[-1]) if documents else resume
-    return Chunk(decode(table, documents, extended=extended), reached, is_last and len(documents) == len(found))
+    is_gone = not documents and not client[database].list_collection_names(filter={"name": table.name})
+    is_last = is_last and len(documents) == len(found)
+    return Chunk(decode(table, documents, extended=extended), reached, is_last, is_gone)
 
 
 def collection_size(client: Client, database: str, collection: str) -> Size:
