@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import psycopg
 from psycopg import sql
@@ -22,7 +22,12 @@ from warp_resources.model.tables import TableId
 
 
 class DestinationLab(ABC):
-    """Opens destinations on one server and reads what they left there."""
+    """Opens destinations on one server and reads what they left there.
+
+    ``pays_by_statement``: old metadata goes in as few statements as can be, and a run is kept apart for an hour first.
+    """
+
+    pays_by_statement: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._opened: list[Destination] = []
@@ -228,6 +233,8 @@ class MongoSourceLab(SourceLab):
 
 
 class BigQueryDestinationLab(DestinationLab):
+    pays_by_statement = True
+
     def __init__(self, options: dict[str, Any], state_file: str) -> None:
         super().__init__()
         self._options = {**options, "state_file": state_file}

@@ -58,14 +58,15 @@ def test_old_metadata_goes_in_portions_and_what_matters_stays(lab: DestinationLa
     )
     counted = 0
     while removed := destination.remove_expired(AT_ONCE, 1):
-        assert removed <= 4, "one row of each table"
+        assert removed <= 4 or lab.pays_by_statement, "one row of each table"
         counted += removed
-    assert counted == 3 + 2 + 1 + 1
+    assert counted == 3 + (0 if lab.pays_by_statement else 2) + 1 + 1
     assert (lab.error_types(USERS), lab.deletion_count(USERS)) == ([], 0)
     assert lab.letter_statuses(USERS) == ["pending"]
     assert lab.run("goes on")["status"] == "running"
-    with pytest.raises(ValueError, match="unpack"):
-        lab.run("ended")
+    if not lab.pays_by_statement:
+        with pytest.raises(ValueError, match="unpack"):
+            lab.run("ended")
     assert destination.stream_state(SCHEMA) == stream
     assert (destination.table_states(SCHEMA), destination.table_schemas(SCHEMA)) == (tables, schemas)
     assert set(lab.rows(USERS)) == {1, 2}
@@ -85,7 +86,7 @@ def test_figures_go_on_counting_what_is_gone(lab: DestinationLab) -> None:
     before = figures(destination)
     assert destination.remove_expired(AT_ONCE, 2) > 0
     assert figures(destination) == before
-    assert destination.remove_expired(AT_ONCE, 100) > 0
+    assert (destination.remove_expired(AT_ONCE, 100) > 0) != lab.pays_by_statement
     assert figures(destination) == before
     [users] = before
     assert (users.rows_written, users.rows_deleted, users.conversion_warnings) == (4, 1, 2)

@@ -569,6 +569,8 @@ class Destination(Protocol):
     def remove_expired(self, periods: RetentionPeriods, limit: int) -> int:
         """Remove metadata that is older than its period, at most ``limit`` rows of each table at a time.
 
+        A destination whose statements are paid for, whatever they change, may remove all at once.
+
         Call it again until it is 0, which it also is while another process is at it; on an instance of its
         own, since no commit waits for it. Pending dead letters, runs that go on, markers and
         ``schema_registry`` stay, and so do resolved letters of a table with an open generation.

@@ -46,12 +46,20 @@ def retyped(before: ColumnType, after: ColumnType, value: str, *, is_key: bool =
 def narrowed(before: ColumnType, after: ColumnType, value: str) -> str:
     """A stored value as the narrower type has it; null where it does not convert exactly, and back to what it was."""
     text = _text(before, value)
-    parsed = _parsed(after, text)
+    parsed = _nearest(value) if _is_decimal(before) and after.kind in FLOATS else _parsed(after, text)
     if before.kind is Kind.JSON:
         kept = f"to_json_string({converted(after, before, parsed)}) = to_json_string({value})"
     else:
         kept = f"{canonical_text(after, parsed)} = {text}"
     return f"if({kept}{_within(after, parsed)}, {parsed}, null)"
+
+
+def _is_decimal(its: ColumnType) -> bool:
+    return its.kind is Kind.NUMERIC and stored_type(its) != "STRING"
+
+
+def _nearest(value: str) -> str:
+    return f"cast({value} as FLOAT64)"
 
 
 def _text(its: ColumnType, value: str) -> str:
