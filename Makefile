@@ -54,7 +54,7 @@ test: install ## All tests, against real servers started for them
 	@$(MAKE_EMULATOR) || test -z "$$CI"
 	@$(BIN)/python -m pytest $(PARALLEL)
 
-test-bigquery: install emulator ## Everything on the BigQuery emulator, of which `make test` runs a part (20 min)
+test-bigquery: install emulator ## Everything on the BigQuery emulator, of which `make test` runs a part (an hour)
 	@$(BIN)/python -m pytest $(PARALLEL) tests/contract tests/faults tests/pairs tests/service -k bigquery --bigquery-all
 
 test-service: install ## The tests on the real BigQuery: CARTRIDGE_WARP_BIGQUERY_PROJECT names the project that pays

@@ -20,7 +20,7 @@ _CORE = "test_destination_contract.py"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--bigquery-all", action="store_true", help="everything on the BigQuery emulator (20 min)")
+    parser.addoption("--bigquery-all", action="store_true", help="everything on the BigQuery emulator (an hour)")
 
 
 @pytest.hookimpl(trylast=True)
