@@ -19,11 +19,12 @@ from warp_resources.errors import TableFailure, TransientError
 from warp_resources.failpoints import arm
 from warp_resources.model.batches import ConformedTable
 from warp_resources.model.letters import ErrorSelection
-from warp_resources.model.positions import KeyRange
+from warp_resources.model.positions import KeyRange, StreamState
 from warp_resources.model.tables import ChangeKind, Column, ColumnType, Kind, SchemaChange, TableId
 
 SCHEMA = "shop"
 TABLES = [TableId(SCHEMA, name) for name in ("items", "orders", "users")]
+SIZE = Column("size", "size", ColumnType(Kind.DOUBLE))
 
 
 @pytest.fixture
@@ -35,6 +36,15 @@ def destination(bigquery: BigQueryProject, tmp_path: Path) -> Iterator[BigQueryD
     yield made
     arm(None)
     made.close()
+
+
+def begun(destination: BigQueryDestination, size: float) -> StreamState:
+    """A stream whose first table has one row, with a double."""
+    state = destination.start_stream(SCHEMA, {"at": 1})
+    state = replace(state, sequence=destination.admit(moved(SCHEMA, state), TABLES[:1], []))
+    made = part(first_schema(TABLES[0], SIZE), [{"id": 1, "size": size}], changes=creation())
+    receipt = destination.write(batch(moved(SCHEMA, state), made))
+    return replace(state, sequence=receipt.stream_sequence or 0)
 
 
 @pytest.mark.servers
@@ -75,18 +85,11 @@ def test_parts_are_grouped_by_number_and_by_the_length_of_their_statements() -> 
 @pytest.mark.servers
 def test_a_change_that_is_refused_is_taken_back_and_another_one_made(destination: BigQueryDestination) -> None:
     # SPEC: E3, E8, T7
-    table = TABLES[0]
-    state = destination.start_stream(SCHEMA, {"at": 1})
-    state = replace(state, sequence=destination.admit(moved(SCHEMA, state), [table], []))
-    size = Column("size", "size", ColumnType(Kind.DOUBLE))
-    schema = first_schema(table, size)
-    receipt = destination.write(
-        batch(moved(SCHEMA, state), part(schema, [{"id": 1, "size": 1e300}], changes=creation()))
-    )
-    state = replace(state, sequence=receipt.stream_sequence or 0)
+    table, schema = TABLES[0], first_schema(TABLES[0], SIZE)
+    state = begun(destination, 1e300)
 
     def altered(kind: Kind) -> ConformedTable:
-        change = SchemaChange(ChangeKind.ALTER_TYPE, after=replace(size, type=ColumnType(kind)), before=size)
+        change = SchemaChange(ChangeKind.ALTER_TYPE, after=replace(SIZE, type=ColumnType(kind)), before=SIZE)
         value = "2" if kind is Kind.NUMERIC else "x"
         return part(changed(schema, change), [{"id": 2, "size": value}], changes=(change,))
 
@@ -139,16 +142,9 @@ def test_slices_are_shown_as_markers_and_by_themselves(destination: BigQueryDest
 @pytest.mark.servers
 def test_what_a_change_altered_is_told_after_a_crash_behind_it(destination: BigQueryDestination) -> None:
     # SPEC: E8, T4, T7  FAULTS: 1
-    table = TABLES[0]
-    state = destination.start_stream(SCHEMA, {"at": 1})
-    state = replace(state, sequence=destination.admit(moved(SCHEMA, state), [table], []))
-    size = Column("size", "size", ColumnType(Kind.DOUBLE))
-    schema = first_schema(table, size)
-    receipt = destination.write(
-        batch(moved(SCHEMA, state), part(schema, [{"id": 1, "size": -0.0}], changes=creation()))
-    )
-    state = replace(state, sequence=receipt.stream_sequence or 0)
-    change = SchemaChange(ChangeKind.ALTER_TYPE, after=replace(size, type=ColumnType(Kind.NUMERIC)), before=size)
+    schema = first_schema(TABLES[0], SIZE)
+    state = begun(destination, -0.0)
+    change = SchemaChange(ChangeKind.ALTER_TYPE, after=replace(SIZE, type=ColumnType(Kind.NUMERIC)), before=SIZE)
     altered = part(changed(schema, change), [{"id": 2, "size": "2.5"}], changes=(change,))
     arm("ddl.dropped=error")
     with pytest.raises(TransientError):

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.bigquery_proxy import BigQueryProxy
 from tests.faults.lines import Lines, wired
 from tests.faults.stage import Stage, staged
-from tests.fixtures.servers import MongoDatabase
+from tests.fixtures.servers import BigQueryProject, MongoDatabase
 
 
 @pytest.fixture
@@ -23,3 +24,10 @@ def lines(tmp_path: Path, mongo_db: MongoDatabase, warehouse: str) -> Iterator[L
     """The same with a proxy before each server."""
     with wired(tmp_path, mongo_db, warehouse) as its:
         yield its
+
+
+@pytest.fixture
+def proxy(bigquery: BigQueryProject) -> Iterator[BigQueryProxy]:
+    """What stands before the emulator, for commands that are to be told something else."""
+    with BigQueryProxy(str(bigquery.endpoints["api_endpoint"])) as made:
+        yield made

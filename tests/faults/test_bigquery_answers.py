@@ -36,12 +36,6 @@ LATER = [
 
 
 @pytest.fixture
-def proxy(bigquery: BigQueryProject) -> Iterator[BigQueryProxy]:
-    with BigQueryProxy(str(bigquery.endpoints["api_endpoint"])) as made:
-        yield made
-
-
-@pytest.fixture
 def session(bigquery: BigQueryProject, proxy: BigQueryProxy) -> Iterator[Session]:
     options = {**bigquery.endpoints, "api_endpoint": proxy.endpoint, "connection_timeout": 1}
     with closing(Session(BigQueryOptions(**options))) as made:  # type: ignore[arg-type]

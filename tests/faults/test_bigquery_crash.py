@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,12 +23,6 @@ COUNTED = (
     " where schema_name = %s and mode = 'stream'"
 )
 DELETED = "select primary_key from cartridge_warp_metadata.deletion_log where schema_name = %s"
-
-
-@pytest.fixture
-def proxy(bigquery: BigQueryProject) -> Iterator[BigQueryProxy]:
-    with BigQueryProxy(str(bigquery.endpoints["api_endpoint"])) as made:
-        yield made
 
 
 @pytest.fixture

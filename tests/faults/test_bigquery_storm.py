@@ -21,12 +21,6 @@ LETTERS = "select column_name from cartridge_warp_metadata.dead_letters where sc
 
 
 @pytest.fixture
-def proxy(bigquery: BigQueryProject) -> Iterator[BigQueryProxy]:
-    with BigQueryProxy(str(bigquery.endpoints["api_endpoint"])) as made:
-        yield made
-
-
-@pytest.fixture
 def stage(tmp_path: Path, mongo_db: MongoDatabase, bigquery: BigQueryProject, proxy: BigQueryProxy) -> BigQueryStage:
     return bigquery_stage(tmp_path, mongo_db, bigquery, proxy.endpoint)
 

@@ -44,9 +44,7 @@ class Evolution:
 class Step:
     """One job. ``refused``: why it cannot go on if a number of the job's answer, in this order, is not 0.
 
-    ``point``: the failpoint that follows.
-
-    ``name`` tells a step that leaves no trace from one that is yet to be done.
+    ``point``: the failpoint that follows. ``name`` tells a step that leaves no trace from one that is yet to be done.
     """
 
     name: str
@@ -63,6 +61,7 @@ def retypings(its: Evolution) -> Iterator[tuple[int, SchemaChange]]:
 
 
 def renames(its: Evolution) -> list[tuple[str, str]]:
+    """The stored names, before and after, of the columns that get another one."""
     pairs = []
     for change in its.changes:
         is_flag = change.kind is ChangeKind.DELETION and its.before is not None
@@ -74,6 +73,7 @@ def renames(its: Evolution) -> list[tuple[str, str]]:
 
 
 def both(change: SchemaChange) -> tuple[Column, Column]:
+    """The column of a change as it was and as it is to be."""
     if change.before is None or change.after is None:
         raise TableFailure("A schema change names no column", remedy="Report this as a bug", kind=change.kind)
     return change.before, change.after

@@ -1,7 +1,7 @@
 """Decides, from what a table looks like, which step leads on to its next version.
 
 No step is a part of a transaction, so each is decided anew, by whoever gets here: what is done shows in the table. A
-column that is replaced leaves ``_warp_old_<version>_<change>`` behind until the table bears the new version.
+column that is replaced leaves ``_warp_old_<version>_<token>_<change>`` behind until the table bears the new version.
 """
 
 from __future__ import annotations
@@ -29,8 +29,7 @@ from warp_resources.connectors.bigquery.types import stored_type
 from warp_resources.errors import TableFailure
 from warp_resources.model.tables import ChangeKind, SchemaChange
 
-_OURS = re.compile(r"_warp_(new|old|renaming|renamed)_([0-9]+)(_[0-9a-z]+)*")
-
+_OURS = re.compile(r"_warp_(?:new|old|renaming|renamed)_([0-9]+)(?:_[0-9a-z]+)*")
 
 DROP_LEFTOVERS = "drop leftovers"
 BEAR_VERSION = Step("bear version", "")
@@ -182,7 +181,7 @@ _RULES: tuple[Rule, ...] = (_adopted, examined, _unkeyed, _renamed, _cleared, _a
 
 def _without_leftovers(found: Found, its: Evolution) -> Step | None:
     # What a later version has under way is not ours to drop.
-    names = [name for name in found.types if (ours := _OURS.fullmatch(name)) and int(ours[2]) <= its.after.version]
+    names = [name for name in found.types if (ours := _OURS.fullmatch(name)) and int(ours[1]) <= its.after.version]
     return Step(DROP_LEFTOVERS, ddl.drop_columns(its.table, names), point=DROPPED) if names else None
 
 
